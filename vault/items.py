@@ -1,0 +1,207 @@
+"""Items: from a decoded payload to canonical bytes, commitment and name.
+
+Parsing applies the wire's rules that need no view: the item's own members,
+their types and their ranges. Whether a slot may use a property is decided in
+the store, after the name, so that a retry is a retry whatever the view says
+now. The canonical form depends on the JSON sent alone. FORMAT.md, "Items".
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from vault.encoding import mp
+from vault.errors import ItemError
+from vault.properties import INT64_MAX, INT64_MIN, Scalar
+
+SCHEMA_TYPE = "ItemPropertySchema"
+"""The item type that declares a property."""
+
+MAX_FIELDS = 512
+"""Most members of one payload: bounds what one body can make the decoder allocate."""
+
+_TYPE = re.compile(r"\A[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+_ID = re.compile(r"\A[a-zA-Z0-9_-]{6,36}\Z")
+_SHOWABLE = re.compile(r"\A[A-Za-z0-9_]{1,64}\Z")
+_HEX_ID = re.compile(
+    r"\A([0-9a-fA-F]{12})7[0-9a-fA-F]{3}[89abAB][0-9a-fA-F]{15}\Z"
+    r"|\A([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}\Z"
+)
+_TIME_MIN = 0x016F5E66E800
+"""2020-01-01 as UUIDv7 milliseconds: below it 48 bits are taken for a hash, not a time."""
+_TIME_MAX = 0x03BB2CC3D800
+"""2100-01-01 likewise, exclusive."""
+_NO_TIME = bytes(6)
+
+NAME_BYTES = 22
+"""Bytes of an item's name: 6 of time and 16 of HMAC."""
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One item as a contributor sent it, checked but for the view.
+
+    Attributes:
+        type: 1 to 64 characters.
+        id: The client's, or the one the server made.
+        fields: Properties sent with a value, as decoded (an int only for ``-?digits``).
+        nulls: Properties sent as null: absent, but their names must be known.
+        canonical: MP of the flat map of what was sent; what is sealed and committed to.
+    """
+
+    type: str
+    id: str
+    fields: dict[str, Scalar]
+    nulls: tuple[str, ...]
+    canonical: bytes
+
+    @property
+    def is_declaration(self) -> bool:
+        """Whether the item declares a property."""
+        return self.type == SCHEMA_TYPE
+
+
+def shown(name: str) -> str:
+    """A client's member name as an error may show it: itself if plain and short."""
+    return name if _SHOWABLE.match(name) else "a property"
+
+
+def _type_of(value: object) -> str:
+    if type(value) is not str or not _TYPE.match(value):
+        raise ItemError("type", "1 to 64 letters, digits and underscores, a letter first, were expected")
+    return value
+
+
+def _id_of(value: object, make_id: Callable[[], str]) -> str:
+    if value is None:
+        return make_id()
+    if type(value) is not str or not _ID.match(value):
+        raise ItemError("id", "6 to 36 letters, digits, underscores and hyphens were expected")
+    return value
+
+
+def _check_int64(name: str, value: object) -> None:
+    if value is not None and (type(value) is not int or not INT64_MIN <= value <= INT64_MAX):
+        raise ItemError(name, "an integer of 64 bits or null was expected")
+
+
+def _check_deleted(value: object) -> None:
+    if type(value) is not bool:
+        raise ItemError("deleted", "true or false was expected")
+
+
+def canonical_number(name: str, value: float) -> int | float:
+    """The one form of a number: an int64 where it is one, else the nearest float64.
+
+    Args:
+        name: The property, named in the error.
+        value: An int for a ``-?digits`` literal, else a float.
+
+    Raises:
+        ItemError: No float64 is near: an integer literal beyond about 1.8e308,
+            or an infinity.
+    """
+    if type(value) is int and INT64_MIN <= value <= INT64_MAX:
+        return value
+    try:
+        nearest = float(value)
+    except OverflowError as exc:
+        raise ItemError(shown(name), "a finite number was expected") from exc
+    if nearest.is_integer() and INT64_MIN <= nearest <= INT64_MAX:
+        return int(nearest)
+    if nearest - nearest != 0:
+        raise ItemError(shown(name), "a finite number was expected")
+    return nearest
+
+
+def _canonical(item_type: str, item_id: str, members: Mapping[str, Scalar]) -> bytes:
+    flat: dict[str, Scalar] = {"type": item_type, "id": item_id}
+    for name, value in members.items():
+        kind = type(value)
+        flat[name] = value if kind is str or kind is bool else canonical_number(name, value)  # type: ignore[arg-type]  # neither str nor bool: a number
+    return mp(flat)
+
+
+_OWN_MEMBERS = frozenset(
+    ("type", "id", "rowid", "dateCreated", "dateModified", "dateServerModified", "deleted")
+)
+
+
+def parse_item(payload: Mapping[str, Scalar | None], *, make_id: Callable[[], str]) -> Item:
+    """Check a decoded payload and bring it into canonical form.
+
+    Args:
+        payload: Untrusted; a flat map as the typed decoder gave it.
+        make_id: Called for an id when the client sent none.
+
+    Raises:
+        ItemError: A member of the item itself breaks a rule, or a number has
+            no float64.
+    """
+    if len(payload) > MAX_FIELDS:
+        raise ItemError("payload", f"at most {MAX_FIELDS} members were expected")
+    item_type = _type_of(payload.get("type"))
+    for name in ("rowid", "dateCreated", "dateModified"):
+        _check_int64(name, payload.get(name))
+    is_deleted = payload.get("deleted", False)
+    _check_deleted(is_deleted)
+    item_id = _id_of(payload.get("id"), make_id)
+    fields: dict[str, Scalar] = {}
+    nulls = []
+    for name, value in payload.items():
+        if name not in _OWN_MEMBERS:
+            if value is None:
+                nulls.append(name)
+            else:
+                fields[name] = value
+    members = dict(fields)
+    for name in ("dateCreated", "dateModified"):
+        date = payload.get(name)
+        if date is not None:
+            members[name] = date
+    if is_deleted:
+        members["deleted"] = True
+    return Item(item_type, item_id, fields, tuple(nulls), _canonical(item_type, item_id, members))
+
+
+def item_salt(item_key: bytes, item_id: str) -> bytes:
+    """salt = HMAC-SHA256(D(K,"item"), id): 32 bytes only the contributor and the maintainer know."""
+    return hmac.digest(item_key, item_id.encode(), "sha256")
+
+
+def commitment(salt: bytes, canonical: bytes) -> bytes:
+    """C = HMAC-SHA256(salt, canonical): 32 bytes that decide retry or conflict."""
+    return hmac.digest(salt, canonical, "sha256")
+
+
+def _time_prefix(item_id: str) -> bytes:
+    found = _HEX_ID.match(item_id)
+    if not found:
+        return _NO_TIME
+    digits = found[1] or found[2] + found[3]
+    # A hash used as an id must not show 48 of its bits, and 6 % look like UUIDv7.
+    return bytes.fromhex(digits) if _TIME_MIN <= int(digits, 16) < _TIME_MAX else _NO_TIME
+
+
+def item_name(name_key: bytes, item_id: str) -> bytes:
+    """The opaque 22 bytes that stand for an id in the vault.
+
+    t || HMAC-SHA256(D(K,"name"), id)[:16]; t is a UUIDv7's time (2020 to 2100)
+    or zeros. Time-ordered names keep inserts at one end of the index.
+    """
+    return _time_prefix(item_id) + hmac.digest(name_key, item_id.encode(), "sha256")[:16]
+
+
+def server_id(ms: int, random: bytes) -> str:
+    """A time-ordered id: UUIDv7 (RFC 9562 5.7) as 32 lower-case hex digits.
+
+    Args:
+        ms: UTC milliseconds since 1970.
+        random: 10 random bytes.
+    """
+    bits = int.from_bytes(random, "big")
+    rand_a, rand_b = bits & 0xFFF, (bits >> 12) & (2**62 - 1)
+    return f"{(ms & (2**48 - 1)) << 80 | 7 << 76 | rand_a << 64 | 2 << 62 | rand_b:032x}"

@@ -1,0 +1,197 @@
+"""Property names, their types, and what one key slot may use of them.
+
+A property is a typed name. The map from name to type is keyed by the name
+alone, for all item types (the wire format's rule). A ``View`` is what one slot
+may use: what a new pod knows, what the maintainer declared, and what the slot
+itself declared, in that order of precedence. Nothing here reads or writes a
+file. FORMAT.md, "Properties and views".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NewType
+
+from vault.errors import ItemError
+
+Scalar = str | int | float | bool
+"""A property's value as an item carries it."""
+
+INT64_MIN = -(2**63)
+INT64_MAX = 2**63 - 1
+
+MAX_VIEW_NAMES = 512
+"""Most names one slot may declare: bounds the sealed view to about 40 KiB."""
+
+# \Z, never $: `$` also matches before a trailing newline.
+_NAME = re.compile(r"\A[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+
+RESERVED_NAMES = frozenset(
+    name.lower()
+    for name in (
+        *("rowid", "id", "type", "dateCreated", "dateModified", "dateServerModified", "deleted"),
+        *("source", "target", "edges", "allEdges", "forwardEdges", "reverseEdges", "backwardEdges"),
+    )
+)
+"""Names no declaration may take, in any case (the wire format's list)."""
+
+
+class ValueType(StrEnum):
+    """The five types of a property, spelled as on the wire."""
+
+    TEXT = "Text"
+    INTEGER = "Integer"
+    REAL = "Real"
+    BOOL = "Bool"
+    DATETIME = "DateTime"
+
+
+BASE_PROPERTIES: Mapping[str, ValueType] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                *("itemType", "propertyName", "valueType", "containerImage", "targetItemId"),
+                *("sha256", "key", "nonce", "id", "type"),
+            ),
+            ValueType.TEXT,
+        ),
+        **dict.fromkeys(("dateCreated", "dateModified", "dateServerModified"), ValueType.DATETIME),
+        "deleted": ValueType.BOOL,
+    }
+)
+"""What a new pod knows (Memri Pod 0.4.4, migration V4)."""
+
+
+def check_property_name(name: str) -> None:
+    """Refuse a name that cannot be declared.
+
+    Raises:
+        ItemError: Not ``[A-Za-z][A-Za-z0-9_]{0,63}``, or reserved in any case.
+    """
+    if not _NAME.match(name):
+        raise ItemError("propertyName", "1 to 64 letters, digits and underscores, a letter first, were expected")
+    if name.lower() in RESERVED_NAMES:
+        raise ItemError("propertyName", "this name is reserved; choose another")
+
+
+def round_half_away(value: float) -> int:
+    """Round to the nearest integer, halves away from zero, as the wire format rounds a DateTime."""
+    magnitude = abs(value)
+    whole = math.floor(magnitude)
+    # Not floor(magnitude + 0.5): that addition rounds 0.49999999999999994 up.
+    rounded = whole + 1 if magnitude - whole >= 0.5 else whole
+    return -rounded if value < 0 else rounded
+
+
+def _is_integer(value: Scalar) -> bool:
+    return type(value) is int and INT64_MIN <= value <= INT64_MAX
+
+
+def _is_real(value: Scalar) -> bool:
+    if type(value) is float:
+        return math.isfinite(value)
+    # An integer literal of any length is a number; 10^400 has no nearest float64.
+    return type(value) is int and _has_nearest_float(value)
+
+
+def _has_nearest_float(value: int) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def _is_datetime(value: Scalar) -> bool:
+    if type(value) is float:
+        return math.isfinite(value) and INT64_MIN <= round_half_away(value) <= INT64_MAX
+    return _is_integer(value)
+
+
+_RULES = {
+    ValueType.TEXT: (lambda value: type(value) is str, "text was expected"),
+    ValueType.INTEGER: (_is_integer, "an integer of 64 bits, written without point or exponent, was expected"),
+    ValueType.REAL: (_is_real, "a finite number was expected"),
+    ValueType.BOOL: (lambda value: type(value) is bool, "true or false was expected"),
+    ValueType.DATETIME: (_is_datetime, "milliseconds since 1970 within 64 bits were expected"),
+}
+
+
+def check_value(name: str, value: Scalar, value_type: ValueType) -> None:
+    """Refuse a value that is not of the property's type.
+
+    Args:
+        name: The property, named in the error.
+        value: As decoded from the JSON literal: an int only for ``-?digits``.
+        value_type: The property's type.
+
+    Raises:
+        ItemError: The value is of another type or out of range.
+    """
+    is_allowed, sentence = _RULES[value_type]
+    if not is_allowed(value):
+        raise ItemError(name, sentence)
+
+
+def infer_type(name: str, value: Scalar) -> ValueType:
+    """The type the policy ``infer`` gives an unknown property on first sight.
+
+    Raises:
+        ItemError: A number beyond 64 bits that is no finite Real either.
+    """
+    if type(value) is str:
+        return ValueType.TEXT
+    if type(value) is bool:
+        return ValueType.BOOL
+    if _is_integer(value):
+        return ValueType.INTEGER
+    check_value(name, value, ValueType.REAL)
+    return ValueType.REAL
+
+
+ViewNames = NewType("ViewNames", dict[str, ValueType])
+"""What one slot itself declared or had inferred: name to type."""
+
+
+class View:
+    """What one slot may use, and what it declares while a batch is decided.
+
+    Precedence, highest first: what a new pod knows, what the maintainer
+    declared, what this slot declared. A change made here is a proposal; the
+    store keeps it only with the batch that made it.
+
+    Args:
+        maintainer: The pod.toml's properties.
+        own: What the slot declared so far. Copied.
+    """
+
+    __slots__ = ("_maintainer", "is_changed", "own")
+
+    def __init__(self, maintainer: Mapping[str, ValueType], own: Mapping[str, ValueType]) -> None:
+        self._maintainer = maintainer
+        self.own = ViewNames(dict(own))
+        self.is_changed = False
+
+    def type_of(self, name: str) -> ValueType | None:
+        """The type this slot must use for ``name``; None if it may not use it."""
+        return BASE_PROPERTIES.get(name) or self._maintainer.get(name) or self.own.get(name)
+
+    def is_own(self, name: str) -> bool:
+        """Whether only the slot itself declared ``name``."""
+        return name not in BASE_PROPERTIES and name not in self._maintainer
+
+    def declare(self, name: str, value_type: ValueType) -> None:
+        """Add or widen one of the slot's own names.
+
+        Raises:
+            ItemError: The name cannot be declared, or the slot has 512 already.
+        """
+        check_property_name(name)
+        if name not in self.own and len(self.own) >= MAX_VIEW_NAMES:
+            raise ItemError("propertyName", f"this invite has declared {MAX_VIEW_NAMES} properties, the most it may")
+        self.own[name] = value_type
+        self.is_changed = True

@@ -1,0 +1,123 @@
+"""Caveats: the limits of one key slot, and the pure decision they lead to.
+
+The counters they are judged against live in the vault and are passed in; the
+clock too. The rate of requests is kept by the door (``ingest.rate``), because
+it counts every request, accepted or not. FORMAT.md, "Slots".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from vault.encoding import mp
+from vault.errors import MalformedError
+from vault.items import Item
+
+_MAX = 2**63 - 1
+_MOST_TYPES = 256
+
+
+class Caveats(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a slot may not exceed; None is no limit.
+
+    Attributes:
+        expires: UTC milliseconds from which the slot is closed.
+        types: Item types allowed, sorted.
+        max_items: Most items the slot may store, ever.
+        max_bytes: Most bytes of canonical items, ever.
+        max_item_bytes: Most bytes of one canonical item.
+        rate: Items and bytes of request bodies a minute.
+    """
+
+    expires: int | None = None
+    types: tuple[str, ...] | None = None
+    max_items: int | None = None
+    max_bytes: int | None = None
+    max_item_bytes: int | None = None
+    rate: tuple[int, int] | None = None
+
+    def as_map(self) -> dict[str, Any]:
+        """The caveats that are set, as slots.json and the wrap's associated data hold them."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+
+    def encoded(self) -> bytes:
+        """MP of the caveats that are set: associated data of the slot's wrap."""
+        return mp(self.as_map())
+
+
+class Usage(msgspec.Struct):
+    """What a slot has stored: its counters, committed and accepted so far.
+
+    Attributes:
+        items: Items stored.
+        bytes: Sum of their canonical lengths.
+    """
+
+    items: int = 0
+    bytes: int = 0
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= _MAX
+
+
+def _is_types(value: object) -> bool:
+    if type(value) is not list or not 1 <= len(value) <= _MOST_TYPES:
+        return False
+    return all(type(name) is str for name in value) and value == sorted(set(value))
+
+
+def _is_rate(value: object) -> bool:
+    return type(value) is list and len(value) == 2 and all(map(_is_count, value))
+
+
+_SHAPES = {
+    **dict.fromkeys(("expires", "max_items", "max_bytes", "max_item_bytes"), _is_count),
+    "types": _is_types,
+    "rate": _is_rate,
+}
+
+
+def parse_caveats(members: dict[str, Any]) -> Caveats | None:
+    """Read the caveats of a slot from decoded JSON.
+
+    Returns:
+        The caveats, or None if one is unknown: a limit this program does not
+        understand closes the slot.
+
+    Raises:
+        MalformedError: A known caveat has the wrong shape.
+    """
+    for name, value in members.items():
+        if name in _SHAPES and not _SHAPES[name](value):
+            raise MalformedError(f"slots.json: the caveat {name} does not have its shape")
+    if members.keys() - _SHAPES.keys():
+        return None
+    return Caveats(**{name: tuple(value) if type(value) is list else value for name, value in members.items()})
+
+
+def is_expired(caveats: Caveats, now_ms: int) -> bool:
+    """Whether the slot's time is over."""
+    return caveats.expires is not None and now_ms >= caveats.expires
+
+
+def is_too_large(caveats: Caveats, pod_limit: int | None, item: Item) -> bool:
+    """Whether the canonical item exceeds the slot's or the pod's limit for one."""
+    limits = [limit for limit in (caveats.max_item_bytes, pod_limit) if limit is not None]
+    return bool(limits) and len(item.canonical) > min(limits)
+
+
+def refusal(caveats: Caveats, usage: Usage, item: Item) -> str | None:
+    """Say why the slot may not store this item now; None if it may.
+
+    The sentence goes to the holder of the slot's own key.
+    """
+    if caveats.types is not None and item.type not in caveats.types:
+        return "this invite does not allow items of this type; ask the maintainer for another"
+    if caveats.max_items is not None and usage.items + 1 > caveats.max_items:
+        return "this invite has stored all the items it may; ask the maintainer for another"
+    if caveats.max_bytes is not None and usage.bytes + len(item.canonical) > caveats.max_bytes:
+        return "this invite has stored all the bytes it may; ask the maintainer for another"
+    return None

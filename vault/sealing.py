@@ -1,0 +1,213 @@
+"""Sealing: encrypt a batch to the recipients' public keys. There is no opening here.
+
+One fresh data key a batch, wrapped to each recipient by HPKE (RFC 9180 base
+mode) with the X-Wing KEM (ML-KEM-768 and X25519), HKDF-SHA256 and AES-256-GCM,
+and committed to, because AES-GCM alone lets one ciphertext open under two keys.
+Each item is AES-256-GCM under a key that serves this one sealing. FORMAT.md, "A batch".
+
+Randomness is passed in, except inside HPKE.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PublicKey, Suite
+
+from vault.encoding import le32, pae
+from vault.errors import MalformedError
+from vault.header import Header, item_leaf
+from vault.keys import PodId, hkdf_expand_sha256
+from vault.tree import root_of
+
+SUITE_XWING = b"\x02"
+"""The suite byte of HPKE base mode, X-Wing, HKDF-SHA256, AES-256-GCM."""
+HPKE_XWING = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+MLKEM_PUBLIC_BYTES = 1184
+RECIPIENT_BYTES = MLKEM_PUBLIC_BYTES + 32
+"""ML-KEM-768 encapsulation key (FIPS 203) and X25519 public key (RFC 7748)."""
+
+MAX_BATCH_ITEMS = 512
+DATA_KEY_BYTES = 32
+UID_BYTES = 16
+
+Entropy = Callable[[int], bytes]
+"""Given a count, that many random bytes."""
+
+
+class Recipient:
+    """A maintainer's public key for sealing.
+
+    Args:
+        raw: 1216 bytes: ML-KEM-768 public key, then X25519 public key.
+
+    Raises:
+        MalformedError: Another length, or not an ML-KEM-768 public key.
+    """
+
+    __slots__ = ("_public", "kid", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != RECIPIENT_BYTES:
+            raise MalformedError(f"recipient: {RECIPIENT_BYTES} bytes were expected, {len(raw)} were found")
+        try:
+            mlkem = MLKEM768PublicKey.from_public_bytes(raw[:MLKEM_PUBLIC_BYTES])
+        except ValueError as exc:
+            raise MalformedError("recipient: the first 1184 bytes are no ML-KEM-768 public key") from exc
+        self._public = MLKEM768X25519PublicKey(mlkem, X25519PublicKey.from_public_bytes(raw[MLKEM_PUBLIC_BYTES:]))
+        self.raw = bytes(raw)
+        self.kid = hashlib.sha256(self.raw).digest()
+
+    def seal(self, plaintext: bytes, info: bytes) -> bytes:
+        """HPKE-encrypt to this recipient: encapsulated key, then ciphertext; empty aad."""
+        return HPKE_XWING.encrypt(plaintext, self._public, info)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipient) and self.raw == other.raw
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+    def __repr__(self) -> str:
+        return f"Recipient({self.kid.hex()[:8]}...)"
+
+
+def seal_to_each(recipients: Sequence[Recipient], plaintext: bytes, info: bytes) -> bytes:
+    """pae of one pae(kid, sealed) a recipient, in the order given."""
+    return pae(*(pae(recipient.kid, recipient.seal(plaintext, info)) for recipient in recipients))
+
+
+def wrap_info(pod_id: PodId, uid: bytes, commit: bytes) -> bytes:
+    """HPKE info of a batch's data key."""
+    return pae(b"wrap/v1", SUITE_XWING, pod_id, uid, commit)
+
+
+def file_key_info(pod_id: PodId) -> bytes:
+    """HPKE info of a pod's file key."""
+    return pae(b"file-key/v1", SUITE_XWING, pod_id)
+
+
+def slot_info(pod_id: PodId, slot: int) -> bytes:
+    """HPKE info of a slot's keys and name."""
+    return pae(b"rewrap/v1", SUITE_XWING, pod_id, le32(slot))
+
+
+def batch_keys(data_key: bytes) -> tuple[bytes, bytes]:
+    """The item key and the key commitment of a batch's data key, 32 bytes each."""
+    return (
+        hkdf_expand_sha256(data_key, b"shared-pod/item-key/v1"),
+        hkdf_expand_sha256(data_key, b"shared-pod/commit/v1"),
+    )
+
+
+def item_nonce(index: int) -> bytes:
+    """BE96 of an item's place in its batch; each batch has a key of its own."""
+    return index.to_bytes(12, "big")
+
+
+def item_aad(pod_id: PodId, uid: bytes, index: int) -> bytes:
+    """Associated data that binds a sealed item to its place."""
+    return pae(b"seal/v1", pod_id, uid, le32(index))
+
+
+class Plain(msgspec.Struct, frozen=True):
+    """One item about to be sealed.
+
+    Attributes:
+        canonical: The canonical item.
+        slot: Number of the slot that sent it.
+        salt: 32 bytes, HMAC(D(K,"item"), id).
+        c: 32 bytes, HMAC(salt, canonical).
+    """
+
+    canonical: bytes
+    slot: int
+    salt: bytes
+    c: bytes
+
+
+class SealedBatch(msgspec.Struct, frozen=True):
+    """A batch as it is stored, but for its signature and its place in the log.
+
+    Attributes:
+        uid: 16 random bytes.
+        header: Packed; names all the rest.
+        wraps: The data key for each recipient.
+        sealed: Each item's ciphertext and tag.
+        digests: SHA-256 of each.
+        leaves: Each item's leaf in the item tree.
+    """
+
+    uid: bytes
+    header: bytes
+    wraps: bytes
+    sealed: list[bytes]
+    digests: list[bytes]
+    leaves: list[bytes]
+
+
+def seal_batch(
+    items: Sequence[Plain],
+    recipients: Sequence[Recipient],
+    *,
+    pod_id: PodId,
+    log_public: bytes,
+    policy: bytes,
+    ms: int,
+    entropy: Entropy,
+) -> SealedBatch:
+    """Seal the items of one commit.
+
+    The uid and data key drawn here serve this one call: sealing again after
+    any failure draws new ones, or nonces would repeat.
+
+    Args:
+        items: 1 to 512.
+        recipients: At least one.
+        pod_id: The pod's 32-byte id.
+        log_public: The 32-byte Ed25519 public key that will sign the header.
+        policy: SHA-256 of the slots.json the batch was taken under.
+        ms: UTC milliseconds, the received time of every item.
+        entropy: Source of randomness.
+
+    Raises:
+        MalformedError: No item, too many, or no recipient.
+    """
+    if not 1 <= len(items) <= MAX_BATCH_ITEMS or not recipients:
+        raise MalformedError(f"a batch has 1 to {MAX_BATCH_ITEMS} items and at least one recipient")
+    uid, data_key = entropy(UID_BYTES), entropy(DATA_KEY_BYTES)
+    key, commit = batch_keys(data_key)
+    wraps = seal_to_each(recipients, data_key, wrap_info(pod_id, uid, commit))
+    encrypt = AESGCM(key).encrypt
+    sealed = [
+        encrypt(
+            item_nonce(index),
+            pae(b"item/v1", item.canonical, le32(item.slot), item.salt),
+            item_aad(pod_id, uid, index),
+        )
+        for index, item in enumerate(items)
+    ]
+    digests = [hashlib.sha256(ciphertext).digest() for ciphertext in sealed]
+    leaves = [
+        item_leaf(pod_id, uid, index, item.c, digest)
+        for index, (item, digest) in enumerate(zip(items, digests, strict=True))
+    ]
+    header = Header(
+        pod_id=pod_id,
+        uid=uid,
+        log_key_hash=hashlib.sha256(log_public).digest(),
+        ms=ms,
+        suite=SUITE_XWING,
+        count=len(items),
+        item_root=root_of(leaves),
+        commit=commit,
+        wraps_hash=hashlib.sha256(wraps).digest(),
+        policy=policy,
+    )
+    return SealedBatch(uid, header.pack(), wraps, sealed, digests, leaves)

@@ -1,0 +1,218 @@
+"""Opening: what only a maintainer's identity can do. The server never imports this.
+
+An identity is one 32-byte seed; its sealing key and its signing key are
+derived, so that 64 hex digits on paper recover all of it. FORMAT.md, "Keys"
+and "Opening a batch".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from vault.encoding import from_le32, unpae
+from vault.errors import DamagedError, MalformedError, WrongKeyError
+from vault.header import Header
+from vault.keys import FileKey, PodId, Secret, hkdf_sha256
+from vault.sealing import (
+    HPKE_XWING,
+    Recipient,
+    batch_keys,
+    file_key_info,
+    item_aad,
+    item_nonce,
+    slot_info,
+    wrap_info,
+)
+
+_MLKEM_SEED_BYTES = 64
+_XWING_EXPANDED_BYTES = _MLKEM_SEED_BYTES + 32
+"""X-Wing's expansion of a seed: ML-KEM d and z, then the X25519 scalar (draft-connolly-cfrg-xwing-kem)."""
+
+
+class Identity(Secret):
+    """A maintainer's private half: opens what is sealed, signs policies."""
+
+    __slots__ = ("_private", "_signing", "recipient", "signer")
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        expanded = hashlib.shake_256(self.derive("seal")).digest(_XWING_EXPANDED_BYTES)
+        mlkem = MLKEM768PrivateKey.from_seed_bytes(expanded[:_MLKEM_SEED_BYTES])
+        x25519 = X25519PrivateKey.from_private_bytes(expanded[_MLKEM_SEED_BYTES:])
+        self._private = MLKEM768X25519PrivateKey(mlkem, x25519)
+        self._signing = Ed25519PrivateKey.from_private_bytes(self.derive("sign"))
+        self.recipient = Recipient(mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
+        self.signer = self._signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def derive(self, use: str) -> bytes:
+        """I(use): 32 bytes for one of seal, sign, desk, review."""
+        return hkdf_sha256(self._raw, salt=b"", info=b"shared-pod/identity/%s/v1" % use.encode())
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte Ed25519 signature of ``message`` by the identity's signer."""
+        return self._signing.sign(message)
+
+    def open_sealed(self, wraps: bytes, info: bytes, what: str) -> bytes:
+        """Open what ``sealing.seal_to_each`` sealed to this identity among others.
+
+        Args:
+            wraps: pae of pae(kid, sealed), untrusted.
+            info: The HPKE info it was sealed under.
+            what: Names the thing in errors.
+
+        Raises:
+            MalformedError: ``wraps`` is not of its format.
+            WrongKeyError: It is not sealed to this identity.
+            DamagedError: It names this identity but does not open.
+        """
+        for entry in unpae(wraps):
+            kid, sealed = unpae(entry, 2)
+            if kid == self.recipient.kid:
+                return self._open(sealed, info, what)
+        raise WrongKeyError(f"{what} is not sealed to this identity; use the identity of this pod's maintainer")
+
+    def _open(self, sealed: bytes, info: bytes, what: str) -> bytes:
+        try:
+            return HPKE_XWING.decrypt(sealed, self._private, info)
+        except (InvalidTag, ValueError) as exc:
+            raise DamagedError(f"{what} is sealed to this identity but does not open: it was altered") from exc
+
+
+class SlotSecrets(msgspec.Struct, frozen=True):
+    """What a slot's rewrap keeps for the maintainer.
+
+    Attributes:
+        name: The invite's name.
+        wrap_key: 32 bytes, D(K,"wrap").
+        view_key: 32 bytes, D(K,"view").
+        name_key: 32 bytes, D(K,"name").
+    """
+
+    name: str
+    wrap_key: bytes
+    view_key: bytes
+    name_key: bytes
+
+    def __repr__(self) -> str:
+        return f"SlotSecrets({self.name!r}, **redacted**)"
+
+
+def open_file_key(identity: Identity, sealed: bytes, pod_id: PodId) -> FileKey:
+    """Open a policy's sealed file key.
+
+    Raises:
+        WrongKeyError: The identity is not one of the pod's recipients.
+        DamagedError: It names the identity but does not open.
+        MalformedError: It is not of its format.
+    """
+    return FileKey(identity.open_sealed(sealed, file_key_info(pod_id), "the pod's file key"))
+
+
+def open_slot_secrets(identity: Identity, rewrap: bytes, pod_id: PodId, number: int) -> SlotSecrets:
+    """Open what a slot keeps for the maintainer.
+
+    Raises:
+        WrongKeyError: Not sealed to this identity.
+        DamagedError: It names the identity but does not open.
+        MalformedError: It is not of its format.
+    """
+    opened = identity.open_sealed(rewrap, slot_info(pod_id, number), f"slot {number}")
+    wrap_key, view_key, name_key, name = unpae(opened, 4)
+    if any(len(key) != 32 for key in (wrap_key, view_key, name_key)):
+        raise MalformedError(f"slot {number}: its keys must have 32 bytes each")
+    try:
+        return SlotSecrets(name.decode(), wrap_key, view_key, name_key)
+    except UnicodeDecodeError as exc:
+        raise MalformedError(f"slot {number}: its name is not UTF-8") from exc
+
+
+class OpenedItem(msgspec.Struct, frozen=True):
+    """One item as it was sealed.
+
+    Attributes:
+        index: Its place in the batch.
+        canonical: MP of the item.
+        slot: The slot that sent it.
+        salt: 32 bytes, the key of its commitment.
+    """
+
+    index: int
+    canonical: bytes
+    slot: int
+    salt: bytes
+
+
+class OpenedBatch:
+    """A batch whose data key this identity unwrapped and whose commitment holds.
+
+    Args:
+        identity: A recipient of the batch.
+        header: The batch's header; trusted as far as its signature and the log go.
+        wraps: The data key for each recipient.
+        later_wraps: Sealed data keys added after the batch, by kid.
+
+    Raises:
+        WrongKeyError: Not sealed to this identity.
+        DamagedError: The wraps are not the header's, do not open, or the data
+            key is not the one committed to.
+        MalformedError: The wraps are not of their format.
+    """
+
+    __slots__ = ("_cipher", "_header")
+
+    def __init__(
+        self, identity: Identity, header: Header, wraps: bytes, later_wraps: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        if hashlib.sha256(wraps).digest() != header.wraps_hash:
+            raise DamagedError("a batch's wraps are not those its header names")
+        info = wrap_info(header.pod_id, header.uid, header.commit)
+        later = (later_wraps or {}).get(identity.recipient.kid)
+        if later is None:
+            data_key = identity.open_sealed(wraps, info, "a batch")
+        else:
+            data_key = identity._open(later, info, "a batch")
+        key, commit = batch_keys(data_key)
+        if commit != header.commit:
+            raise DamagedError("a batch's data key is not the one its header commits to")
+        self._cipher = AESGCM(key)
+        self._header = header
+
+    def open_item(self, index: int, sealed: bytes) -> OpenedItem:
+        """Open one item.
+
+        Raises:
+            DamagedError: It was altered or moved.
+            MalformedError: What it holds is not an item.
+        """
+        aad = item_aad(self._header.pod_id, self._header.uid, index)
+        try:
+            opened = self._cipher.decrypt(item_nonce(index), sealed, aad)
+        except InvalidTag as exc:
+            raise DamagedError(f"item {index} of a batch does not open: it was altered or moved") from exc
+        label, canonical, slot, salt = unpae(opened, 4)
+        if label != b"item/v1" or len(salt) != 32:
+            raise MalformedError(f"item {index} of a batch is not of version 1")
+        return OpenedItem(index, canonical, from_le32(slot), salt)
+
+    def open_items(self, sealed: Iterable[bytes | None]) -> Iterator[OpenedItem]:
+        """Open the items in order; None stands for an erased one and is passed over."""
+        for index, ciphertext in enumerate(sealed):
+            if ciphertext is not None:
+                yield self.open_item(index, ciphertext)
+
+
+def open_batch(
+    identity: Identity, header: Header, wraps: bytes, sealed: Sequence[bytes | None]
+) -> list[OpenedItem]:
+    """Open a whole batch; see ``OpenedBatch`` for the errors."""
+    return list(OpenedBatch(identity, header, wraps).open_items(sealed))

@@ -21,19 +21,17 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pu
 
 from vault.encoding import le32, pae
 from vault.errors import MalformedError
-from vault.header import Header, item_leaf
+from vault.header import MAX_ITEMS, SUITE, Header, item_leaf
 from vault.keys import PodId, hkdf_expand_sha256
 from vault.tree import root_of
 
-SUITE_XWING = b"\x02"
-"""The suite byte of HPKE base mode, X-Wing, HKDF-SHA256, AES-256-GCM."""
+SUITE_BYTE = bytes([SUITE])
 HPKE_XWING = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 MLKEM_PUBLIC_BYTES = 1184
 RECIPIENT_BYTES = MLKEM_PUBLIC_BYTES + 32
 """ML-KEM-768 encapsulation key (FIPS 203) and X25519 public key (RFC 7748)."""
 
-MAX_BATCH_ITEMS = 512
 DATA_KEY_BYTES = 32
 UID_BYTES = 16
 
@@ -85,17 +83,17 @@ def seal_to_each(recipients: Sequence[Recipient], plaintext: bytes, info: bytes)
 
 def wrap_info(pod_id: PodId, uid: bytes, commit: bytes) -> bytes:
     """HPKE info of a batch's data key."""
-    return pae(b"wrap/v1", SUITE_XWING, pod_id, uid, commit)
+    return pae(b"wrap/v1", SUITE_BYTE, pod_id, uid, commit)
 
 
 def file_key_info(pod_id: PodId) -> bytes:
     """HPKE info of a pod's file key."""
-    return pae(b"file-key/v1", SUITE_XWING, pod_id)
+    return pae(b"file-key/v1", SUITE_BYTE, pod_id)
 
 
 def slot_info(pod_id: PodId, slot: int) -> bytes:
     """HPKE info of a slot's keys and name."""
-    return pae(b"rewrap/v1", SUITE_XWING, pod_id, le32(slot))
+    return pae(b"rewrap/v1", SUITE_BYTE, pod_id, le32(slot))
 
 
 def batch_keys(data_key: bytes) -> tuple[bytes, bytes]:
@@ -179,8 +177,8 @@ def seal_batch(
     Raises:
         MalformedError: No item, too many, or no recipient.
     """
-    if not 1 <= len(items) <= MAX_BATCH_ITEMS or not recipients:
-        raise MalformedError(f"a batch has 1 to {MAX_BATCH_ITEMS} items and at least one recipient")
+    if not 1 <= len(items) <= MAX_ITEMS or not recipients:
+        raise MalformedError(f"a batch has 1 to {MAX_ITEMS} items and at least one recipient")
     uid, data_key = entropy(UID_BYTES), entropy(DATA_KEY_BYTES)
     key, commit = batch_keys(data_key)
     wraps = seal_to_each(recipients, data_key, wrap_info(pod_id, uid, commit))
@@ -203,7 +201,6 @@ def seal_batch(
         uid=uid,
         log_key_hash=hashlib.sha256(log_public).digest(),
         ms=ms,
-        suite=SUITE_XWING,
         count=len(items),
         item_root=root_of(leaves),
         commit=commit,

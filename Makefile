@@ -1,0 +1,64 @@
+# Needs GNU make and Python 3.11 or later; everything else is installed into .venv,
+# pinned and checked by hash. Another Python: make run PYTHON=python3.13
+
+PYTHON ?= python3
+BIN := .venv/bin
+ROOMS := contributor_tools ingest maintainer_tools vault
+SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
+
+.DELETE_ON_ERROR:
+.PHONY: run test install check bench lock clean help
+
+run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
+	@$(BIN)/shared-pod demo demo-pod
+
+test: .venv/all.stamp  ## Run every test, measuring what they cover
+	@rm -f .coverage
+	@$(MAKE) --no-print-directory .coverage
+
+install: .venv/all.stamp  ## Put the command, all extras and the tools into .venv
+
+check: .venv/all.stamp  ## Format, lint, types, architecture, coverage; tests first if they are out of date
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory .coverage
+	$(BIN)/coverage report --include='vault/*' --fail-under=100
+	$(BIN)/coverage report --fail-under=85
+	if [ -f template.yaml ]; then $(BIN)/cfn-lint template.yaml; fi
+
+bench: .venv/all.stamp  ## Print the speed of a real server, beside handlers that store nothing
+	$(BIN)/python benchmarks/ingest.py
+
+lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--upgrade takes new versions
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --all-extras \
+	  --output-file requirements/all.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra serve \
+	  --constraint requirements/all.txt --output-file requirements/run.txt pyproject.toml
+
+clean:  ## Remove everything made here but pods
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist *.egg-info
+	find $(ROOMS) tests benchmarks -name __pycache__ -exec rm -rf {} +
+
+help:  ## Print this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+# The data of the last whole test run. It is as good as the sources it measured.
+.coverage: .venv/all.stamp $(SOURCES) pyproject.toml
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+
+.venv/%.stamp: requirements/%.txt pyproject.toml .venv/made.stamp
+	@echo "Installing requirements/$*.txt into .venv ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/made.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Python 3.11 or later is needed. Name one: make $(MAKECMDGOALS) PYTHON=python3.13'; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	@touch $@

@@ -1,0 +1,213 @@
+"""The one door to the sqlcipher3 library: a checked, keyed, hardened connection.
+
+Only this module imports sqlcipher3. It gives its untyped connection a type,
+sets every pragma a vault relies on, and puts the library's errors into ours.
+Not here: what may be done on a connection (``vault.authorizer``), what a vault
+looks like (``vault.migrations``). See FORMAT.md, "The vault", and
+https://www.zetetic.net/sqlcipher/sqlcipher-api/.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from sqlcipher3 import dbapi2
+
+from vault.errors import BusyError, DamagedError, DiskFullError, StorageError
+from vault.keys import FileKey
+
+LIBRARY_VERSION = (0, 6, 4)
+"""The oldest sqlcipher3 with a SQLite that survives opening a hostile file (CVE-2026-11824)."""
+CIPHER_VERSION = (4, 19)
+"""The oldest SQLCipher the format was tested with."""
+CACHED_STATEMENTS = 128
+"""Prepared statements a connection keeps: more than a vault's whole vocabulary."""
+
+LIBRARY_ERRORS = (dbapi2.Error, dbapi2.Warning)
+"""What sqlcipher3 raises; to be caught and given to ``translate``."""
+
+_FIRST_PRAGMAS = ("PRAGMA cipher_log_level = NONE",)  # SQLCipher writes to stderr otherwise
+_PRAGMAS = (
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA recursive_triggers = ON",  # REPLACE then fires the triggers that refuse DELETE
+    "PRAGMA secure_delete = ON",
+    "PRAGMA wal_autocheckpoint = 0",  # only under copy.lock, see vault.locks
+    "PRAGMA synchronous = FULL",
+)
+
+# Primary result codes, https://www.sqlite.org/rescode.html
+_FULL = 13
+_TRANSLATIONS: dict[int, tuple[Callable[[str], Exception], str]] = {
+    3: (StorageError, "access to the vault's files was refused; check their owner and mode"),  # PERM
+    5: (BusyError, "another connection is using the vault; try again"),  # BUSY
+    6: (BusyError, "another statement is using the vault; try again"),  # LOCKED
+    7: (StorageError, "there was no memory for the statement; try again"),  # NOMEM
+    8: (StorageError, "the vault's files are read-only; check their owner and mode"),  # READONLY
+    10: (StorageError, "the operating system failed a read, write or sync; check the disk"),  # IOERR
+    11: (DamagedError, "a page of the vault fails its checks; restore a snapshot, or repair"),  # CORRUPT
+    _FULL: (DiskFullError, "no space is left on the disk; free some and try again"),
+    14: (StorageError, "the vault's files could not be opened; check their owner and mode"),  # CANTOPEN
+    26: (DamagedError, "a page of the vault does not open under its key; restore a snapshot"),  # NOTADB
+}
+
+
+class RefusedStatementError(Exception):
+    """A statement the vault does not allow: a bug of the program, never of the data it was given."""
+
+
+class Cursor(Protocol):
+    """The part of sqlcipher3's cursor that is used (PEP 249)."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
+        """Run one statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
+        """Run one statement for each set of parameters."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows that are left."""
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
+
+
+class Connection(Protocol):
+    """The part of sqlcipher3's connection that is used (PEP 249, and sqlite3's additions)."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
+    def cursor(self) -> Cursor:
+        """Return a new cursor."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
+        """Run one statement on a new cursor."""
+
+    def set_key(self, key: str, /) -> None:
+        """Call sqlite3_key(): what PRAGMA key does."""
+
+    def set_authorizer(self, callback: Callable[..., int], /) -> None:
+        """Ask ``callback`` about everything a statement would do."""
+
+    def enable_load_extension(self, is_enabled: bool, /) -> None:  # noqa: FBT001 - the library's signature
+        """Allow or refuse native code from files."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+def assert_library() -> None:
+    """Check at start that the installed sqlcipher3 is the one that was tested.
+
+    Its two siblings on PyPI share the import name and are older: pip lets one
+    silently overwrite the other.
+
+    Raises:
+        ImportError: sqlcipher3 is not installed under its own name, or it or
+            its SQLCipher is too old.
+    """
+    try:
+        version = importlib.metadata.version("sqlcipher3")
+    except importlib.metadata.PackageNotFoundError as exc:
+        raise ImportError("sqlcipher3 is not installed, though a sibling may be; install it") from exc
+    require_version("sqlcipher3", version, LIBRARY_VERSION)
+    connection: Connection = dbapi2.connect(":memory:")
+    try:
+        require_version("SQLCipher", _cipher_version(connection), CIPHER_VERSION)
+    finally:
+        connection.close()
+
+
+def require_version(name: str, found: str, least: tuple[int, ...]) -> None:
+    """Raise ImportError unless version ``found`` ("4.19.0 community") is at least ``least``."""
+    if tuple(int(digits) for digits in re.findall(r"\d+", found)[:3]) < least:
+        wanted = ".".join(str(number) for number in least)
+        raise ImportError(f"{name} {wanted} or later is needed, {found or 'none'} is installed; upgrade it")
+
+
+def open_keyed(path: Path, file_key: FileKey) -> Connection:
+    """Open an existing file read-write under its key, with every pragma set.
+
+    Nothing is created. An empty file becomes an empty vault of this key, and a
+    wrong key still checkpoints a WAL that is there: whoever did not make the
+    file calls ``vault.page_one.verify_page_one`` first.
+
+    Args:
+        path: The database file.
+        file_key: Used as SQLCipher raw key; exactly 32 bytes by its type.
+
+    Raises:
+        StorageError: The file or its WAL cannot be opened, or the file system
+            cannot hold a WAL.
+        DamagedError: The first page does not open under this key.
+    """
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=rw"
+    try:
+        # timeout 0: what waits, and how long, is decided by vault.locks.
+        connection: Connection = dbapi2.connect(
+            uri, uri=True, timeout=0.0, isolation_level=None, cached_statements=CACHED_STATEMENTS
+        )
+    except LIBRARY_ERRORS as exc:
+        raise translate(exc) from exc
+    try:
+        _harden(connection, file_key)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _harden(connection: Connection, file_key: FileKey) -> None:
+    try:
+        for pragma in _FIRST_PRAGMAS:
+            connection.execute(pragma)
+        # Not PRAGMA key: its text, and so the key, would stay in the statement cache.
+        # 64 digits are a raw key; any other length would silently become a passphrase.
+        connection.set_key(f"x'{file_key.reveal().hex()}'")
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        connection.enable_load_extension(False)  # noqa: FBT003 - the library's signature
+        use_wal(connection)
+    except LIBRARY_ERRORS as exc:
+        raise translate(exc) from exc
+
+
+def use_wal(connection: Connection) -> None:
+    """Switch to a write-ahead log.
+
+    Raises:
+        StorageError: SQLite kept another journal, as it does where the file
+            system has no shared memory.
+    """
+    ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    if mode != "wal":
+        raise StorageError(f"a write-ahead log is needed, SQLite kept '{mode}'; use a local file system")
+
+
+def _cipher_version(connection: Connection) -> str:
+    return "".join(str(version) for (version,) in connection.execute("PRAGMA cipher_version"))
+
+
+def translate(exc: Exception) -> Exception:
+    """Put an error of sqlcipher3 into our words, to be raised ``from`` the original.
+
+    Args:
+        exc: One of ``LIBRARY_ERRORS``.
+
+    Returns:
+        A VaultError when the world is at fault; RefusedStatementError when the
+        statement is (not authorized, refused by a trigger, a constraint, SQL).
+    """
+    code = getattr(exc, "sqlite_errorcode", None)
+    if code is None:
+        return RefusedStatementError(str(exc))
+    kind, sentence = _TRANSLATIONS.get(code & 0xFF, (RefusedStatementError, ""))
+    return kind(f"{sentence} (SQLite: {exc})" if sentence else str(exc))

@@ -1,0 +1,251 @@
+"""Receipts: the proof, checked offline and later, that a pod accepted exactly one item.
+
+A receipt is a C2SP tlog-proof of the batch's header against the checkpoint
+that the batch itself was logged under, so the header is always the last leaf
+and the log path is the peaks before it. Its ``extra`` line carries what leads
+from the item to the header: the item's commitment and digest, its place in the
+batch, the header, and the item path. On the wire it is base64 of that text.
+
+What is not here: the item (the contributor has it, and computes its
+commitment), and which log keys to trust. A receipt proves nothing by its
+shape: only ``verify_receipt`` does. See FORMAT.md, "Receipts", and
+https://c2sp.org/tlog-proof.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from vault.encoding import from_le32, le32, pae, unpae
+from vault.errors import DamagedError, ForeignPodError, FormatTooNewError, MalformedError
+from vault.header import Header, item_leaf, log_leaf, parse_header
+from vault.keys import PodId
+from vault.notes import (
+    Checkpoint,
+    epoch_of,
+    from_base64,
+    parse_size,
+    read_checkpoint,
+    to_base64,
+    verify_checkpoint,
+)
+from vault.tree import HASH_BYTES, root_from_inclusion
+
+MAX_RECEIPT_BYTES = 4_000
+"""Of a receipt on the wire: proxies commonly refuse header lines from 4,096 bytes on."""
+
+_LABEL = b"receipt/v1"
+_LATER_LABEL = re.compile(rb"receipt/v[1-9][0-9]{0,8}")
+_FIELDS = 5
+_HEAD_LINES = 3
+_PROOF_LINE = "c2sp.org/tlog-proof@v1"
+_EXTRA = "extra "
+_INDEX = "index "
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a receipt says. Believe it once ``verify_receipt`` has returned.
+
+    Attributes:
+        c: The item's commitment, 32 bytes.
+        digest: SHA-256 of the sealed item, 32 bytes.
+        index: The item's place in its batch, from 0.
+        header: The packed header of the batch.
+        item_path: From the item's leaf up to the header's item root, 32 bytes each.
+        batch: The batch's number, from 1; its log index is one less.
+        log_path: From the header's leaf up to the checkpoint's root, 32 bytes each.
+        checkpoint: The signed note of the log of ``batch`` leaves.
+    """
+
+    c: bytes
+    digest: bytes
+    index: int
+    header: bytes
+    item_path: tuple[bytes, ...]
+    batch: int
+    log_path: tuple[bytes, ...]
+    checkpoint: bytes
+
+
+class VerifiedReceipt(msgspec.Struct, frozen=True):
+    """What a verified receipt proves.
+
+    Attributes:
+        header: Of the batch that holds the item.
+        checkpoint: Of the log that holds the header.
+        epoch: Of that log. A maintainer's audit accepts earlier epochs only up
+            to the last checkpoint the vault remembers of each.
+    """
+
+    header: Header
+    checkpoint: Checkpoint
+    epoch: int
+
+
+def encode_receipt(receipt: Receipt) -> str:
+    """Return the receipt as it travels: base64 of its text, at most ``MAX_RECEIPT_BYTES``."""
+    return to_base64(receipt_text(receipt))
+
+
+def receipt_text(receipt: Receipt) -> bytes:
+    """Return the receipt as a tlog-proof, for a file and for other people's tools."""
+    extra = pae(
+        _LABEL,
+        receipt.c,
+        receipt.digest,
+        le32(receipt.index),
+        receipt.header,
+        b"".join(receipt.item_path),
+    )
+    head = [_PROOF_LINE, _EXTRA + to_base64(extra), f"{_INDEX}{receipt.batch - 1}"]
+    head.extend(map(to_base64, receipt.log_path))
+    return "\n".join(head).encode() + b"\n\n" + receipt.checkpoint
+
+
+def decode_receipt(encoded: str) -> Receipt:
+    """Read a receipt from its wire form; the exact inverse of ``encode_receipt``.
+
+    Args:
+        encoded: Untrusted text.
+
+    Raises:
+        FormatTooNewError: A receipt/v2 or later.
+        MalformedError: Longer than ``MAX_RECEIPT_BYTES``, not base64, not a
+            tlog-proof with our extra data, or against another checkpoint than
+            the batch's own.
+    """
+    if len(encoded) > MAX_RECEIPT_BYTES:
+        raise MalformedError(f"a receipt of at most {MAX_RECEIPT_BYTES} characters was expected")
+    head, _, checkpoint = from_base64(encoded, "receipt").partition(b"\n\n")
+    extra, index, path = _split_head(head)
+    c, digest, place, header, item_path = _split_extra(from_base64(extra, "receipt, extra"))
+    return Receipt(
+        c=c,
+        digest=digest,
+        index=from_le32(place),
+        header=header,
+        item_path=_split_path(item_path),
+        batch=_batch_of(index, checkpoint),
+        log_path=tuple(_parse_hash(line) for line in path),
+        checkpoint=checkpoint,
+    )
+
+
+def verify_receipt(
+    receipt: Receipt,
+    *,
+    pod_id: PodId,
+    log_keys: Sequence[bytes],
+    c: bytes | None = None,
+    epoch: int | None = None,
+) -> VerifiedReceipt:
+    """Accept a receipt that proves: this pod took the item of this commitment.
+
+    Args:
+        receipt: Untrusted.
+        pod_id: The pod that must have given it.
+        log_keys: The pod's trusted log keys, 32 bytes each. One must have signed
+            the checkpoint, and one, not necessarily the same, must be the
+            header's: a function signs headers with a key of its own.
+        c: The commitment that the holder computed from their own item; None
+            leaves this comparison to the caller.
+        epoch: The one epoch to accept; None accepts any.
+
+    Raises:
+        MalformedError: The header or the checkpoint does not parse, the item is not
+            one of the batch's, or a path has another length than its tree gives.
+        FormatTooNewError: The header is of a later format.
+        ForeignPodError: It is another pod's receipt.
+        DamagedError: Something in it does not match; the sentence says what.
+    """
+    header = parse_header(receipt.header)
+    _check_item(receipt, header, c)
+    _check_signer(header, pod_id, log_keys)
+    checkpoint, found_epoch = _check_log(receipt, pod_id, log_keys)
+    if epoch not in (None, found_epoch):
+        raise DamagedError(f"a receipt of log epoch {epoch} was expected, it is of epoch {found_epoch}")
+    return VerifiedReceipt(header=header, checkpoint=checkpoint, epoch=found_epoch)
+
+
+def _check_item(receipt: Receipt, header: Header, c: bytes | None) -> None:
+    if c not in (None, receipt.c):
+        raise DamagedError("the receipt is for another item, or for other content of this one")
+    leaf = item_leaf(header.pod_id, header.uid, receipt.index, receipt.c, receipt.digest)
+    if root_from_inclusion(receipt.index, header.count, leaf, receipt.item_path) != header.item_root:
+        raise DamagedError("the receipt's item is not in the batch that its header describes")
+
+
+def _check_signer(header: Header, pod_id: PodId, log_keys: Sequence[bytes]) -> None:
+    if header.pod_id != pod_id:
+        raise ForeignPodError("the receipt's header is of another pod; check it with that pod's invite")
+    if header.log_key_hash not in {hashlib.sha256(key).digest() for key in log_keys}:
+        raise DamagedError("the receipt's header names a log key that is not one of this pod's")
+
+
+def _check_log(receipt: Receipt, pod_id: PodId, log_keys: Sequence[bytes]) -> tuple[Checkpoint, int]:
+    origin = read_checkpoint(receipt.checkpoint).origin
+    epoch = epoch_of(origin, pod_id)
+    checkpoint = verify_checkpoint(receipt.checkpoint, origin, log_keys)
+    batch, leaf = checkpoint.size, log_leaf(receipt.header)
+    if root_from_inclusion(batch - 1, batch, leaf, receipt.log_path) != checkpoint.root:
+        raise DamagedError("the receipt's header is not in the log that its checkpoint signs")
+    return checkpoint, epoch
+
+
+def _split_head(head: bytes) -> tuple[str, str, list[str]]:
+    """Split the lines above the checkpoint into extra data, index and hashes."""
+    try:
+        lines = head.decode("ascii").split("\n")
+    except UnicodeDecodeError as exc:
+        raise MalformedError("receipt: ASCII was expected above the checkpoint") from exc
+    if len(lines) < _HEAD_LINES or lines[0] != _PROOF_LINE:
+        raise MalformedError(f"receipt: {_PROOF_LINE} and its lines were expected")
+    if not (lines[1].startswith(_EXTRA) and lines[2].startswith(_INDEX)):
+        raise MalformedError("receipt: an extra line, then an index line were expected")
+    return lines[1].removeprefix(_EXTRA), lines[2].removeprefix(_INDEX), lines[_HEAD_LINES:]
+
+
+def _split_extra(extra: bytes) -> list[bytes]:
+    """Split the extra data into commitment, digest, index, header and item path."""
+    label, *fields = unpae(extra) or [b""]
+    _check_label(label)
+    if len(fields) != _FIELDS:
+        raise MalformedError(f"receipt: a label and {_FIELDS} fields were expected, {len(fields)} were found")
+    if len(fields[0]) != HASH_BYTES or len(fields[1]) != HASH_BYTES:
+        raise MalformedError(f"receipt: a commitment and a digest of {HASH_BYTES} bytes were expected")
+    return fields
+
+
+def _check_label(label: bytes) -> None:
+    if label == _LABEL:
+        return
+    if _LATER_LABEL.fullmatch(label):
+        raise FormatTooNewError(
+            "a receipt of a later format was found, receipt/v1 was expected; update this program"
+        )
+    raise MalformedError("a receipt was expected, its label receipt/v1 was not found")
+
+
+def _split_path(joined: bytes) -> tuple[bytes, ...]:
+    if len(joined) % HASH_BYTES:
+        raise MalformedError(f"receipt: an item path of hashes of {HASH_BYTES} bytes was expected")
+    return tuple(joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES))
+
+
+def _parse_hash(line: str) -> bytes:
+    raw = from_base64(line, "receipt, log path")
+    if len(raw) != HASH_BYTES:
+        raise MalformedError(f"receipt: a log path of hashes of {HASH_BYTES} bytes was expected")
+    return raw
+
+
+def _batch_of(index: str, checkpoint: bytes) -> int:
+    batch = parse_size(index, "receipt, index") + 1
+    size = read_checkpoint(checkpoint).size
+    if size != batch:
+        raise MalformedError(f"receipt: the checkpoint of batch {batch} was expected, it is of {size}")
+    return batch

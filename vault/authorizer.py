@@ -55,6 +55,16 @@ _ALLOWED: frozenset[tuple[int, str | None, str | None]] = frozenset(
     ]
 )
 
+_INSPECTABLE = frozenset(
+    [
+        (_SELECT, None, None),
+        (_FUNCTION, None, "max"),
+        *((_READ, table, column) for table, columns in _READABLE.items() for column in columns),
+        *((_READ, "policy", column) for column in ("pod_toml", "slots_json")),
+        *((_READ, table, "") for table in _READABLE),
+    ]
+)
+
 # The trigger that looks at the old and the new row, and so at item.sealed.
 _ERASING = ((_READ, "item", "sealed"), "item_update")
 
@@ -92,3 +102,21 @@ def refuse_common_table_expression(sql: str) -> None:
     """
     if "with" in sql.lower():
         raise RefusedStatementError("a common table expression is not allowed here, nor the word WITH")
+
+
+def authorize_inspecting(
+    action: int, first: str | None, second: str | None, _database: str | None, _inside: str | None
+) -> int:
+    """Answer SQLite's question for a connection that only looks before the vault is opened to append.
+
+    It may read the accepted policy, which names who may sign the next one, and
+    what ``authorize`` lets be read; it may change nothing.
+
+    Args:
+        action: SQLite's action code.
+        first: A table.
+        second: A column, or a function.
+        _database: Of no matter.
+        _inside: Of no matter.
+    """
+    return ALLOW if (action, first, second) in _INSPECTABLE else DENY

@@ -1,6 +1,7 @@
 """Connections to a vault that never hand out the library's own.
 
 ``AppendConnection`` is all a server has: it cannot read an item even sealed.
+``InspectConnection`` looks before that and changes not a byte, its log included.
 ``ReadConnection`` is what tools have on their own copy; it cannot write.
 ``WritingConnection`` may do anything the triggers allow, and lives for one call
 of creating or upgrading. Not here: how they are opened (``vault.database``).
@@ -9,12 +10,12 @@ See FORMAT.md, "The vault".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from vault import disk
-from vault.authorizer import authorize, refuse_common_table_expression
+from vault.authorizer import authorize, authorize_inspecting, refuse_common_table_expression
 from vault.disk import FileIdentity
 from vault.errors import DamagedError, DiskFullError, OutcomeUnknownError, StorageError
 from vault.sqlcipher import LIBRARY_ERRORS, Connection, translate
@@ -91,8 +92,8 @@ class _Statements:
     def _is_in_transaction(self) -> bool:
         return self.__connection.in_transaction
 
-    def _guard(self) -> None:
-        self.__connection.set_authorizer(authorize)
+    def _guard(self, authorizer: Callable[..., int]) -> None:
+        self.__connection.set_authorizer(authorizer)
 
 
 class WritingConnection(_Statements):
@@ -147,7 +148,7 @@ class AppendConnection(WritingConnection):
         # SQLite makes the WAL at the first read and keeps it until the last connection closes.
         self.execute("SELECT 1 FROM sqlite_schema")
         self._files = (vault_file, disk.identity(self._wal))
-        self._guard()
+        self._guard(authorize)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run one statement of those ``vault.authorizer`` allows; see ``_Statements.execute``."""
@@ -176,6 +177,25 @@ class AppendConnection(WritingConnection):
         """
         found = (disk.identity(self._vault), disk.identity(self._wal))
         return found == self._files and None not in found
+
+
+class InspectConnection(_Statements):
+    """Looks at a vault before it is opened to append: reads no item, changes nothing.
+
+    Args:
+        connection: Keyed and read-only; whoever passes it keeps no other reference.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._guard(authorize_inspecting)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement of those ``vault.authorizer`` allows; see ``_Statements.execute``."""
+        refuse_common_table_expression(sql)
+        return super().execute(sql, parameters)
 
 
 class ReadConnection(_Statements):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from vault import disk
-from vault.connection import AppendConnection, ReadConnection, Row, WritingConnection
+from vault.connection import AppendConnection, InspectConnection, ReadConnection, Row, WritingConnection
 from vault.encoding import from_le32, le32
 from vault.errors import (
     BusyError,
@@ -106,6 +106,22 @@ def connect_append(path: Path, file_key: FileKey) -> AppendConnection:
         connection.close()
         raise
     return append
+
+
+def connect_inspect(path: Path, file_key: FileKey) -> InspectConnection:
+    """Look at a vault that is about to be opened to append; not a byte of it changes, nor of its WAL.
+
+    The caller holds ``vault.lock``. Raises what ``connect_append`` does.
+    """
+    verify_page_one(path, file_key)
+    connection = open_keyed(path, file_key, is_writable=False)
+    try:
+        inspect = InspectConnection(connection)
+        _require_format(inspect)
+    except BaseException:
+        connection.close()
+        raise
+    return inspect
 
 
 def connect_read(path: Path, file_key: FileKey) -> ReadConnection:

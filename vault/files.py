@@ -5,19 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vault.errors import StorageError
+from vault.disk import storage_error, sync
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
-
-
-def sync_folder(path: Path) -> None:
-    """Make the folder's names durable (fsync of the directory)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_new(path: Path, content: bytes, *, is_synced: bool) -> None:
@@ -39,6 +30,7 @@ def replace_file(path: Path, content: bytes, *, is_synced: bool = True) -> None:
             head is not: a power cut may bring back an older one, which is safe.
 
     Raises:
+        DiskFullError: No space is left; ``path`` is untouched.
         StorageError: The operating system refuses; ``path`` is untouched.
     """
     fresh = path.with_name(path.name + ".new")
@@ -46,7 +38,7 @@ def replace_file(path: Path, content: bytes, *, is_synced: bool = True) -> None:
         _write_new(fresh, content, is_synced=is_synced)
         fresh.replace(path)
         if is_synced:
-            sync_folder(path.parent)
+            sync(path.parent)
     except OSError as exc:
         fresh.unlink(missing_ok=True)
-        raise StorageError(f"{path.name} in {path.parent} could not be written: {exc.strerror}") from exc
+        raise storage_error(path, exc) from exc

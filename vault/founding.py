@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from vault.database import create
+from vault.database import PolicyRow, create
+from vault.disk import sync
 from vault.errors import MissingError, StorageError, VaultError
-from vault.files import PRIVATE_FOLDER, replace_file, sync_folder
+from vault.files import PRIVATE_FOLDER, replace_file
 from vault.identity_file import format_identity
 from vault.invites import found_policy
 from vault.keys import FileKey, LogKey, OwnerKey
@@ -89,7 +90,7 @@ def found_pod_folder(folder: PodFolder, keys: Founding, pod_toml: bytes) -> Poli
         folder.vault,
         keys.file_key,
         meta=first_meta(pod_id),
-        policy_row=(policy.revision, policy.digest, policy.pod_toml, policy.slots_json),
+        policy_row=PolicyRow(policy.revision, policy.digest, policy.pod_toml, policy.slots_json),
     )
     return policy
 
@@ -120,7 +121,7 @@ def found_home(
         policy = found_pod_folder(folder, keys, pod_toml)
         replace_file(partial / IDENTITY_FILE, format_identity(keys.identity, passphrase, entropy))
         partial.rename(home)
-        sync_folder(home.parent)
+        sync(home.parent)
     except (VaultError, OSError):
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -83,6 +83,7 @@ class Policy(msgspec.Struct, frozen=True):
         pod_toml: The file's bytes.
         slots_json: The file's bytes.
         slot_by_lookup: The slots by their index.
+        slot_by_number: The slots by their number.
     """
 
     revision: int
@@ -99,6 +100,7 @@ class Policy(msgspec.Struct, frozen=True):
     pod_toml: bytes
     slots_json: bytes
     slot_by_lookup: Mapping[bytes, Slot]
+    slot_by_number: Mapping[int, Slot]
 
     @property
     def vault_logs(self) -> list[bytes]:
@@ -290,6 +292,7 @@ def parse_policy(pod_toml: bytes, slots_json: bytes) -> Policy:
         pod_toml=pod_toml,
         slots_json=slots_json,
         slot_by_lookup={slot.lookup: slot for slot in slots},
+        slot_by_number={slot.number: slot for slot in slots},
     )
 
 

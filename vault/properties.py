@@ -1,10 +1,10 @@
 """Property names, their types, and what one key slot may use of them.
 
 A property is a typed name. The map from name to type is keyed by the name
-alone, for all item types (the wire format's rule). A ``View`` is what one slot
-may use: what a new pod knows, what the maintainer declared, and what the slot
-itself declared, in that order of precedence. Nothing here reads or writes a
-file. FORMAT.md, "Properties and views".
+alone, for all item types (the wire format's rule). A slot's view is what it may
+use: what a new pod knows, what the maintainer declared, and what the slot
+itself declared, in that order of precedence (``vault.judging``). Nothing here
+reads or writes a file. FORMAT.md, "Properties and views".
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NewType
 
 from vault.errors import ItemError
 
@@ -151,47 +150,3 @@ def infer_type(name: str, value: Scalar) -> ValueType:
         return ValueType.INTEGER
     check_value(name, value, ValueType.REAL)
     return ValueType.REAL
-
-
-ViewNames = NewType("ViewNames", dict[str, ValueType])
-"""What one slot itself declared or had inferred: name to type."""
-
-
-class View:
-    """What one slot may use, and what it declares while a batch is decided.
-
-    Precedence, highest first: what a new pod knows, what the maintainer
-    declared, what this slot declared. A change made here is a proposal; the
-    store keeps it only with the batch that made it.
-
-    Args:
-        maintainer: The pod.toml's properties.
-        own: What the slot declared so far. Copied.
-    """
-
-    __slots__ = ("_maintainer", "is_changed", "own")
-
-    def __init__(self, maintainer: Mapping[str, ValueType], own: Mapping[str, ValueType]) -> None:
-        self._maintainer = maintainer
-        self.own = ViewNames(dict(own))
-        self.is_changed = False
-
-    def type_of(self, name: str) -> ValueType | None:
-        """The type this slot must use for ``name``; None if it may not use it."""
-        return BASE_PROPERTIES.get(name) or self._maintainer.get(name) or self.own.get(name)
-
-    def is_own(self, name: str) -> bool:
-        """Whether only the slot itself declared ``name``."""
-        return name not in BASE_PROPERTIES and name not in self._maintainer
-
-    def declare(self, name: str, value_type: ValueType) -> None:
-        """Add or widen one of the slot's own names.
-
-        Raises:
-            ItemError: The name cannot be declared, or the slot has 512 already.
-        """
-        check_property_name(name)
-        if name not in self.own and len(self.own) >= MAX_VIEW_NAMES:
-            raise ItemError("propertyName", f"this invite has declared {MAX_VIEW_NAMES} properties, the most it may")
-        self.own[name] = value_type
-        self.is_changed = True

@@ -133,8 +133,8 @@ def require_version(name: str, found: str, least: tuple[int, ...]) -> None:
         raise ImportError(f"{name} {wanted} or later is needed, {found or 'none'} is installed; upgrade it")
 
 
-def open_keyed(path: Path, file_key: FileKey) -> Connection:
-    """Open an existing file read-write under its key, with every pragma set.
+def open_keyed(path: Path, file_key: FileKey, *, is_writable: bool = True) -> Connection:
+    """Open an existing file under its key, with every pragma set.
 
     Nothing is created. An empty file becomes an empty vault of this key, and a
     wrong key still checkpoints a WAL that is there: whoever did not make the
@@ -143,13 +143,15 @@ def open_keyed(path: Path, file_key: FileKey) -> Connection:
     Args:
         path: The database file.
         file_key: Used as SQLCipher raw key; exactly 32 bytes by its type.
+        is_writable: False opens read-only: closing then is no checkpoint, and
+            nothing of the file or its WAL changes.
 
     Raises:
         StorageError: The file or its WAL cannot be opened, or the file system
             cannot hold a WAL.
         DamagedError: The first page does not open under this key.
     """
-    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=rw"
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={'rw' if is_writable else 'ro'}"
     try:
         # timeout 0: what waits, and how long, is decided by vault.locks.
         connection: Connection = dbapi2.connect(

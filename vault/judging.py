@@ -1,0 +1,198 @@
+"""Judging one item: may this slot store it, given what stands so far?
+
+Pure decisions, no file and no clock. The order is the format's: the slot's
+state, the item's name, the view, a repeated declaration, the counters. A
+refused item leaves no trace: names it would have declared are forgotten with
+it. FORMAT.md, "One transaction a batch".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+import msgspec
+
+from vault.caveats import Caveats, Usage, is_too_large, refusal
+from vault.errors import ItemError
+from vault.items import Item, shown
+from vault.pod import PodConfig
+from vault.properties import (
+    BASE_PROPERTIES,
+    MAX_VIEW_NAMES,
+    Scalar,
+    ValueType,
+    check_property_name,
+    check_value,
+    infer_type,
+)
+
+NOTHING: Mapping[str, ValueType] = {}
+
+
+class Outcome(Enum):
+    """What became of one item; each is one reaction of the door."""
+
+    STORED = "stored"
+    RETRY = "retry"
+    """Same id, same content: it is there already."""
+    REPEATED = "repeated"
+    """A declaration of what is known already: fine, and nothing to store."""
+    CONFLICT = "conflict"
+    """Same id, other content."""
+    INVALID = "invalid"
+    FORBIDDEN = "forbidden"
+    CLOSED = "closed"
+    """The slot was revoked or expired, or never was."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A judgement before anything is written.
+
+    Attributes:
+        outcome: STORED means: to be stored.
+        sentence: Why not, for the holder of the slot's own key.
+        declares: Names and types to add to the slot's own view with the item.
+    """
+
+    outcome: Outcome
+    sentence: str | None = None
+    declares: Mapping[str, ValueType] = NOTHING
+
+
+class SlotState(msgspec.Struct):
+    """What one slot has so far: committed, and accepted in the batch being decided.
+
+    Attributes:
+        usage: Its counters.
+        own: What it declared.
+        is_stored: Whether the vault has a row of it.
+        is_changed: Whether the batch being decided added to it.
+        is_view_changed: Whether the batch being decided added to ``own``.
+    """
+
+    usage: Usage
+    own: dict[str, ValueType]
+    is_stored: bool = False
+    is_changed: bool = False
+    is_view_changed: bool = False
+
+    def committed(self) -> SlotState:
+        """Return what the slot has once the batch has committed."""
+        return SlotState(self.usage, self.own, is_stored=True)
+
+    def copy(self) -> SlotState:
+        """Return an independent copy to decide with."""
+        return SlotState(Usage(self.usage.items, self.usage.bytes), dict(self.own), self.is_stored)
+
+    def add(self, item: Item, declares: Mapping[str, ValueType]) -> None:
+        """Count an accepted item and take up what it declares."""
+        self.usage.items += 1
+        self.usage.bytes += len(item.canonical)
+        self.is_changed = True
+        if declares:
+            self.own.update(declares)
+            self.is_view_changed = True
+
+
+_NOT_DECLARED = "this property is not declared; declare it first with an ItemPropertySchema item"
+
+
+def _known_type(config: PodConfig, own: Mapping[str, ValueType], name: str) -> ValueType | None:
+    return BASE_PROPERTIES.get(name) or config.properties.get(name) or own.get(name)
+
+
+def _widened(config: PodConfig, value_type: ValueType, name: str, value: Scalar) -> bool:
+    """Whether ``infer`` turns the slot's own Integer into Real: JavaScript writes 36.0 as 36."""
+    is_own_integer = value_type is ValueType.INTEGER and name not in config.properties
+    return config.policy == "infer" and is_own_integer and type(value) in {int, float}
+
+
+def _declared_by(config: PodConfig, own: Mapping[str, ValueType], name: str, value: Scalar) -> ValueType | None:
+    """Check one property; return the type it gets if the view must change for it."""
+    known = _known_type(config, own, name)
+    if known is None:
+        if config.policy != "infer":
+            raise ItemError(shown(name), _NOT_DECLARED)
+        check_property_name(name)
+        return infer_type(name, value)
+    try:
+        check_value(name, value, known)
+    except ItemError:
+        if not _widened(config, known, name, value):
+            raise
+        check_value(name, value, ValueType.REAL)
+        return ValueType.REAL
+    return None
+
+
+def _judge_fields(config: PodConfig, own: Mapping[str, ValueType], item: Item) -> dict[str, ValueType]:
+    declares = {}
+    for name, value in item.fields.items():
+        value_type = _declared_by(config, own, name, value)
+        if value_type is not None:
+            declares[name] = value_type
+    if item.nulls and config.policy != "infer":
+        for name in item.nulls:
+            if _known_type(config, own, name) is None:
+                raise ItemError(shown(name), _NOT_DECLARED)
+    return declares
+
+
+def _declaration(item: Item) -> tuple[str, ValueType]:
+    for member in ("itemType", "propertyName", "valueType"):
+        if type(item.fields.get(member)) is not str:
+            raise ItemError(member, "text was expected; a declaration needs itemType, propertyName and valueType")
+    try:
+        return str(item.fields["propertyName"]), ValueType(str(item.fields["valueType"]))
+    except ValueError as exc:
+        raise ItemError("valueType", f"one of {', '.join(ValueType)} was expected") from exc
+
+
+def _judge_declaration(config: PodConfig, own: Mapping[str, ValueType], item: Item) -> Verdict | None:
+    """Decide a declaration; None if it declares something new that it may declare."""
+    name, value_type = _declaration(item)
+    known = _known_type(config, own, name)
+    if known is value_type:
+        return Verdict(Outcome.REPEATED)
+    if known is not None:
+        raise ItemError("valueType", "this property is declared already with another type")
+    check_property_name(name)
+    if config.policy == "closed":
+        return Verdict(Outcome.FORBIDDEN, "only the maintainer declares properties in this pod; ask them to")
+    return None
+
+
+def _check_room(own: Mapping[str, ValueType], declares: Mapping[str, ValueType]) -> None:
+    if declares and len(own.keys() | declares.keys()) > MAX_VIEW_NAMES:
+        raise ItemError("propertyName", f"this invite has declared {MAX_VIEW_NAMES} properties, the most it may")
+
+
+def _judge(config: PodConfig, caveats: Caveats, state: SlotState, item: Item) -> Verdict:
+    declares = _judge_fields(config, state.own, item)
+    if item.is_declaration:
+        decided = _judge_declaration(config, state.own, item)
+        if decided:
+            return decided
+        name, value_type = _declaration(item)
+        declares[name] = value_type
+    _check_room(state.own, declares)
+    if is_too_large(caveats, config.max_item_bytes, item):
+        return Verdict(Outcome.FORBIDDEN, "the item is larger than this invite allows; send a smaller one")
+    sentence = refusal(caveats, state.usage, item)
+    return Verdict(Outcome.FORBIDDEN, sentence) if sentence else Verdict(Outcome.STORED, declares=declares)
+
+
+def judge(config: PodConfig, caveats: Caveats, state: SlotState, item: Item) -> Verdict:
+    """Decide an item whose slot is open and whose name is new.
+
+    Args:
+        config: The pod's schema policy, properties and limits.
+        caveats: The slot's limits.
+        state: The slot's counters and own view; not changed.
+        item: Parsed.
+    """
+    try:
+        return _judge(config, caveats, state, item)
+    except ItemError as exc:
+        return Verdict(Outcome.INVALID, str(exc))

@@ -1,0 +1,333 @@
+"""The writer: one vault open for appending, one transaction a batch.
+
+Synchronous and single-threaded: only the pod's writer thread calls it. It
+decides, seals, logs, inserts and commits; an answer leaves it only after COMMIT
+has returned. It cannot read an item it stored: its connection refuses to, and
+what is stored is sealed to keys that are not here. FORMAT.md, "One transaction
+a batch", "Opening".
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from vault.connection import AppendConnection
+from vault.database import connect_append, connect_inspect
+from vault.deciding import Deciding, SlotStates, Submission, decide
+from vault.errors import (
+    BusyError,
+    DamagedError,
+    MalformedError,
+    MissingError,
+    OutcomeUnknownError,
+    PolicyError,
+)
+from vault.files import replace_file
+from vault.judging import Outcome
+from vault.keys import FileKey, LogKey
+from vault.ledger import MAX_LOG_HEAD_BYTES, Extension, Ledger, Rows, check_head, load_ledger
+from vault.locks import Lock, WriterTurn, hold_vault
+from vault.meta import parse_meta
+from vault.pod import PodFolder, read_file
+from vault.policies import Policy, check_successor, parse_policy
+from vault.proving import BatchProofs, Receipts, proofs_of
+from vault.sealing import Entropy, seal_batch
+from vault.writing import write_batch, write_slots
+
+MAX_BATCH_BYTES = 8 << 20
+"""Most canonical bytes a caller puts into one commit: bounds its memory and time."""
+TRUNCATE_FRAMES = 1_000
+"""WAL frames after which pages move into the vault; SQLite's own default."""
+MAX_WAL_FRAMES = (1 << 30) // (24 + 4096)
+"""1 GiB: a snapshot holds the WAL for so long that accepting more would fill the disk."""
+HEAD_INTERVAL_MS = 100
+"""log.head is written at most 10 times a second."""
+
+Clock = Callable[[], int]
+"""UTC milliseconds since 1970."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of one submission.
+
+    Attributes:
+        outcome: What happened.
+        sentence: Why not; None if it was accepted or the slot is closed.
+        receipt: The receipt's header value, if asked for and due.
+    """
+
+    outcome: Outcome
+    sentence: str | None = None
+    receipt: str | None = None
+
+
+class _Tools(msgspec.Struct, frozen=True):
+    """What a writer is given: files, key, clock, randomness."""
+
+    folder: PodFolder
+    log_key: LogKey
+    now_ms: Clock
+    entropy: Entropy
+
+
+class _Inspected(msgspec.Struct, frozen=True):
+    """What was found before the vault is opened to append."""
+
+    ledger: Ledger
+    policy: Policy
+    warnings: list[str]
+
+
+class Writer:
+    """A vault open for appending; made by ``open_writer``.
+
+    Attributes:
+        warnings: Sentences for the maintainer's log, found while opening.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_head_ms",
+        "_ledger",
+        "_policy",
+        "_slots",
+        "_tools",
+        "_turn",
+        "_vault_lock",
+        "warnings",
+    )
+
+    def __init__(
+        self, tools: _Tools, connection: AppendConnection, locks: tuple[Lock, WriterTurn], inspected: _Inspected
+    ) -> None:
+        self._tools = tools
+        self._connection = connection
+        self._vault_lock, self._turn = locks
+        self._head_ms = 0
+        self._slots: SlotStates = {}
+        self._ledger = inspected.ledger
+        self._policy = inspected.policy
+        self.warnings = inspected.warnings
+
+    def accept(self, policy: Policy) -> None:
+        """Commit a new policy to the vault, before anything is admitted under it.
+
+        Raises:
+            PolicyError: It may not follow the accepted one.
+            StorageError: It cannot be stored.
+        """
+        if not check_successor(self._policy, policy):
+            return
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)",
+                (policy.revision, policy.digest, policy.pod_toml, policy.slots_json),
+            )
+            self._connection.commit()
+        self._policy = policy
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Begin; whatever was not committed at the end is rolled back."""
+        self._connection.begin()
+        try:
+            yield
+        finally:
+            self._connection.rollback()
+
+    def commit(self, policy: Policy, submissions: Sequence[Submission]) -> list[Answer]:
+        """Decide, seal, log and store one batch; durable when this returns.
+
+        Args:
+            policy: The newest verified policy; what waited is judged under it.
+            submissions: 1 to 512, in arrival order, together at most
+                ``MAX_BATCH_BYTES`` of canonical items.
+
+        Returns:
+            One answer a submission, in their order.
+
+        Raises:
+            DiskFullError: No space; nothing of the batch is stored.
+            OutcomeUnknownError: COMMIT failed, or the files were replaced
+                meanwhile: close the writer; the next opening finds out.
+            BusyError: A snapshot has held the WAL beyond 1 GiB; try again.
+            PolicyError: The policy may not follow the accepted one.
+            StorageError: The operating system failed; close the writer.
+            DamagedError: A stored row fails its checks; close the writer.
+        """
+        self._make_room()
+        self.accept(policy)
+        with self._transaction():
+            decided = decide(self._connection, policy, self._slots, submissions, self._tools.now_ms())
+            extension, proofs = self._write(policy, decided) if decided.fresh else (None, None)
+            receipts = Receipts(self._connection, proofs)
+            # Made before COMMIT, sent after it.
+            answers = [
+                Answer(decision.verdict.outcome, decision.verdict.sentence, receipts.of(submission, decision))
+                for submission, decision in zip(submissions, decided.decisions, strict=True)
+            ]
+            if extension:
+                self._connection.commit()
+        if extension:
+            self._keep(decided, extension)
+        return answers
+
+    def _write(self, policy: Policy, decided: Deciding) -> tuple[Extension, BatchProofs]:
+        sealed = seal_batch(
+            [item.plain for item in decided.fresh],
+            policy.recipients,
+            pod_id=policy.pod_id,
+            log_public=self._tools.log_key.public,
+            policy=policy.digest,
+            ms=decided.now_ms,
+            entropy=self._tools.entropy,
+        )
+        log_key, count = self._tools.log_key, len(decided.fresh)
+        extension = self._ledger.extend(sealed.header, count, log_key)
+        signature = log_key.sign(sealed.header)
+        write_batch(
+            self._connection, self._ledger, extension, sealed, fresh=decided.fresh, signature=signature
+        )
+        write_slots(self._connection, decided.changed_slots(), decided.seal_views(self._tools.entropy))
+        return extension, proofs_of(sealed, [item.plain.c for item in decided.fresh], extension)
+
+    def _keep(self, decided: Deciding, extension: Extension) -> None:
+        """Take up what has committed, if it was committed to the files that are still there."""
+        if not self._connection.files_unchanged():
+            raise OutcomeUnknownError(
+                "vault.db or its write-ahead log was replaced while the server had it open: what it accepts would be "
+                "lost. Nothing was acknowledged; put the vault back and send again"
+            )
+        for number, state in decided.changed_slots().items():
+            self._slots[number] = state.committed()
+        self._ledger = extension.ledger
+        self._publish_head(is_due=abs(decided.now_ms - self._head_ms) >= HEAD_INTERVAL_MS)
+
+    def _publish_head(self, *, is_due: bool) -> None:
+        if is_due and self._ledger.checkpoint:
+            self._head_ms = self._tools.now_ms()
+            # Not synced: a power cut brings back an older head, which the log still extends.
+            replace_file(self._tools.folder.log_head, self._ledger.checkpoint, is_synced=False)
+
+    def _make_room(self) -> None:
+        frames = self._connection.wal_frames
+        if frames >= TRUNCATE_FRAMES and not self._truncate() and frames >= MAX_WAL_FRAMES:
+            raise BusyError("a snapshot has kept the write-ahead log from being moved for 1 GiB; try again later")
+
+    def _truncate(self) -> bool:
+        turn = self._turn.try_exclusive()
+        if turn is None:
+            return False
+        with turn:
+            return self._connection.truncate_wal()
+
+    def close(self) -> bool:
+        """Move the log into the vault and close it, unless a snapshot is being taken.
+
+        Returns:
+            False if a snapshot is being taken: still open, call again later.
+
+        Raises:
+            StorageError: The vault was closed, but its log could not be moved;
+                the next opening does it.
+        """
+        turn = self._turn.try_exclusive()
+        if turn is None:
+            return False
+        with contextlib.ExitStack() as closing:
+            closing.callback(self._vault_lock.close)
+            closing.callback(self._turn.close)
+            closing.enter_context(turn)
+            closing.callback(self._connection.close)
+            self._publish_head(is_due=True)
+            self._connection.truncate_wal()
+        return True
+
+
+def _read_head(folder: PodFolder) -> bytes | None:
+    try:
+        return read_file(folder.log_head, MAX_LOG_HEAD_BYTES)
+    except (MissingError, MalformedError):
+        return None
+
+
+def _accepted_policy(rows: Rows) -> Policy:
+    found = rows.execute("SELECT pod_toml, slots_json FROM policy ORDER BY revision DESC LIMIT 1")
+    if not found:
+        raise DamagedError("the vault holds no policy; restore a snapshot")
+    ((pod_toml, slots_json),) = found
+    return parse_policy(pod_toml, slots_json)
+
+
+def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected:
+    pod_id, log_keys = policy.pod_id, policy.vault_logs
+    with connect_inspect(folder.vault, file_key) as rows:
+        meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), pod_id)
+        ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
+        warning = check_head(rows, ledger, _read_head(folder), pod_id=pod_id, log_keys=log_keys)
+        accepted = _accepted_policy(rows)
+    check_successor(accepted, policy)
+    return _Inspected(ledger, accepted, [warning] if warning else [])
+
+
+def open_writer(
+    folder: PodFolder,
+    policy: Policy,
+    file_key: FileKey,
+    log_key: LogKey,
+    *,
+    now_ms: Clock,
+    entropy: Entropy,
+) -> Writer:
+    """Open a pod's vault for appending, after every check that needs no identity.
+
+    Args:
+        folder: The pod's folder.
+        policy: Verified; committed to the vault if it is new.
+        file_key: From the slot that was opened.
+        log_key: The pod's log.key.
+        now_ms: The clock.
+        entropy: The source of randomness.
+
+    Raises:
+        LockedError: Another process has the vault open for writing.
+        MissingError: There is no vault.db.
+        WrongKeyError: The file key does not open it.
+        DamagedError: It is empty, plaintext, cut or torn, or its log does not
+            agree with itself.
+        FormatTooNewError: A later version wrote it.
+        FormatTooOldError: `upgrade` has not been run.
+        ForeignPodError: It is another pod's.
+        RollbackError: It is older than its log.head.
+        PolicyError: The policy may not follow the accepted one, or does not
+            list this log key.
+        BusyError: A snapshot is being taken of a vault that was not closed
+            cleanly; try again.
+        StorageError: The operating system failed.
+    """
+    if log_key.public not in policy.vault_logs:
+        raise PolicyError("log.key is not one of the log keys in slots.json; put this pod's log.key here")
+    with contextlib.ExitStack() as undo:
+        vault_lock = hold_vault(folder.path)
+        undo.callback(vault_lock.close)
+        turn = WriterTurn(folder.path)
+        undo.callback(turn.close)
+        # Read-only first: a vault that is refused keeps its write-ahead log as it is.
+        inspected = _inspect(folder, policy, file_key)
+        # Opening and failing would close, and closing is a checkpoint: never during a copy.
+        held = turn.try_exclusive()
+        if held is None:
+            raise BusyError("a snapshot of this vault is being taken; try again")
+        with held:
+            connection = connect_append(folder.vault, file_key)
+            undo.callback(connection.close)
+            # A commit that survived in the page cache alone would be acknowledged
+            # on retry without ever having been synced.
+            connection.truncate_wal()
+        writer = Writer(_Tools(folder, log_key, now_ms, entropy), connection, (vault_lock, turn), inspected)
+        writer.accept(policy)
+        undo.pop_all()
+    return writer

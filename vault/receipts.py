@@ -36,7 +36,7 @@ from vault.notes import (
 from vault.tree import HASH_BYTES, root_from_inclusion
 
 MAX_RECEIPT_BYTES = 4_000
-"""Of a receipt on the wire: proxies commonly refuse header lines from 4,096 bytes on."""
+"""Of a receipt on the wire, up to 2^37 batches: proxies commonly refuse header lines from 4,096 bytes on."""
 
 _LABEL = b"receipt/v1"
 _LATER_LABEL = re.compile(rb"receipt/v[1-9][0-9]{0,8}")
@@ -163,8 +163,8 @@ def verify_receipt(
         DamagedError: Something in it does not match; the sentence says what.
     """
     header = parse_header(receipt.header)
-    _check_item(receipt, header, c)
     _check_signer(header, pod_id, log_keys)
+    _check_item(receipt, header, c)
     checkpoint, found_epoch = _check_log(receipt, pod_id, log_keys)
     if epoch not in (None, found_epoch):
         raise DamagedError(f"a receipt of log epoch {epoch} was expected, it is of epoch {found_epoch}")

@@ -146,7 +146,7 @@ def test_the_largest_receipt_fits_a_header_line() -> None:
     largest = encode_receipt(_receipt(count=512, index=0, batch=2**30))
     assert len(largest) == 3_520
     assert len(largest) <= MAX_RECEIPT_BYTES
-    assert len(encode_receipt(_receipt(count=512, index=0, batch=2**36))) <= MAX_RECEIPT_BYTES
+    assert len(encode_receipt(_receipt(count=512, index=0, batch=2**37))) <= MAX_RECEIPT_BYTES
 
 
 @given(receipt=receipts)
@@ -232,6 +232,12 @@ def test_no_made_up_receipt_verifies(
     )
     with pytest.raises(Refused):
         verify_receipt(made_up, pod_id=POD_ID, log_keys=[LOG_KEY.public])
+
+
+def test_another_pods_receipt_is_named_before_another_item() -> None:
+    """Whoever checks with the wrong invite is told of the wrong pod, not of a wrong item."""
+    with pytest.raises(ForeignPodError, match="check it with that pod's invite"):
+        verify_receipt(_receipt(1, 0, 1), pod_id=PodId(bytes(32)), log_keys=[LOG_KEY.public], c=bytes(32))
 
 
 def test_a_checkpoint_of_an_empty_log_proves_nothing() -> None:

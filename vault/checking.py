@@ -1,0 +1,210 @@
+"""Checking a whole vault with the identity: everything opened, everything recomputed.
+
+Each finding is a sentence; none means that every item opens, is what its
+contributor committed to, stands in its batch, and each batch in the log, and
+that the log is the one its checkpoints say. What a check cannot see: a vault
+and a log.head put back together to an earlier day. FORMAT.md, "Reading".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from vault.caveats import Usage
+from vault.encoding import unpae
+from vault.errors import MalformedError, VaultError
+from vault.header import item_leaf
+from vault.items import commitment, item_name
+from vault.ledger import node_at
+from vault.notes import origin_of, verify_checkpoint
+from vault.opening import OpenedItem
+from vault.policies import Policy, is_signed, parse_policy
+from vault.reader import Reader, StoredBatch, parse_members
+from vault.tree import Frontier, leaf_hash, root_of
+
+Progress = Callable[[int], None]
+"""Called with the number of items checked so far."""
+
+Row = tuple[bytes | None, bytes, bytes, bytes | None]
+"""An item's name, C, digest and sealed bytes."""
+
+
+class Report(msgspec.Struct):
+    """What a check found.
+
+    Attributes:
+        batches: Batches checked.
+        items: Items opened and recomputed.
+        erased: Items whose sealed bytes were erased.
+        findings: What is wrong, a sentence each; empty if nothing is.
+    """
+
+    batches: int = 0
+    items: int = 0
+    erased: int = 0
+    findings: list[str] = msgspec.field(default_factory=list)
+
+
+class _Check:
+    """One pass over a vault."""
+
+    def __init__(self, reader: Reader, progress: Progress) -> None:
+        self.reader = reader
+        self.progress = progress
+        self.report = Report()
+        self.frontier = Frontier()
+        self.next_seq = 1
+        self.usage: dict[int, Usage] = {}
+        self.policies = self._policies()
+
+    def find(self, sentence: str) -> None:
+        """Note one thing that is wrong."""
+        self.report.findings.append(sentence)
+
+    def _policies(self) -> dict[bytes, Policy]:
+        policies = {}
+        for revision, digest, pod_toml, slots_json in self.reader.rows.execute(
+            "SELECT revision, hash, pod_toml, slots_json FROM policy"
+        ):
+            try:
+                policy = parse_policy(pod_toml, slots_json)
+            except VaultError as exc:
+                self.find(f"policy {revision}: {exc}")
+                continue
+            if policy.revision != revision or policy.digest != digest:
+                self.find(f"policy {revision}: it is not the policy its row names")
+            policies[policy.digest] = policy
+        return policies
+
+    def batch(self, batch: StoredBatch) -> None:
+        """Check one batch and all of its items."""
+        where = f"batch {batch.number}"
+        self._place(where, batch)
+        self._header(where, batch)
+        self._log(where, batch)
+        rows = self.reader.sealed_items(batch)
+        self._tree(where, batch, rows)
+        self._items(where, batch, rows)
+        self.report.batches += 1
+        self.progress(self.report.items)
+
+    def _place(self, where: str, batch: StoredBatch) -> None:
+        if batch.number != self.report.batches + 1:
+            self.find(f"{where}: it is missing or out of order")
+        if batch.first_seq != self.next_seq:
+            self.find(f"{where}: its items do not follow those before")
+        self.next_seq = batch.first_seq + batch.header.count
+
+    def _header(self, where: str, batch: StoredBatch) -> None:
+        header, policy = batch.header, self.policies.get(batch.header.policy)
+        if header.pod_id != self.reader.policy.pod_id:
+            self.find(f"{where}: it is of another pod")
+        if policy is None:
+            self.find(f"{where}: it was taken under a policy the vault does not hold")
+            return
+        keys = [log.key for log in policy.logs if hashlib.sha256(log.key).digest() == header.log_key_hash]
+        if not any(is_signed(key, batch.signature, batch.packed) for key in keys):
+            self.find(f"{where}: its header is not signed by a log key of its policy")
+        named = {recipient.kid for recipient in policy.recipients}
+        if {unpae(entry, 2)[0] for entry in unpae(batch.wraps)} != named:
+            self.find(f"{where}: it is not sealed to exactly the recipients of its policy")
+
+    def _log(self, where: str, batch: StoredBatch) -> None:
+        for level, index, node in self.frontier.append(leaf_hash(batch.packed)):
+            if node_at(self.reader.rows, level, index) != node:
+                self.find(f"{where}: node {index} of level {level} of the log is not what its leaves give")
+        policy = self.reader.policy
+        origin = origin_of(policy.pod_id, self.reader.meta.epoch)
+        checkpoint = verify_checkpoint(batch.checkpoint, origin, policy.vault_logs)
+        if checkpoint.size != batch.number or checkpoint.root != self.frontier.root():
+            self.find(f"{where}: its checkpoint is not of this log")
+
+    def _tree(self, where: str, batch: StoredBatch, rows: list[Row]) -> None:
+        header = batch.header
+        if len(rows) != header.count:
+            self.find(f"{where}: {header.count} items were logged, {len(rows)} are here")
+        leaves = [item_leaf(header.pod_id, header.uid, i, row[1], row[2]) for i, row in enumerate(rows)]
+        if root_of(leaves) != header.item_root:
+            self.find(f"{where}: its items are not those its header names")
+
+    def _items(self, where: str, batch: StoredBatch, rows: list[Row]) -> None:
+        opened = self.reader.open_batch(batch)
+        for index, (name, c, digest, sealed) in enumerate(rows):
+            item = f"item {batch.first_seq + index} ({where})"
+            if sealed is None:
+                self._erased(item, batch.first_seq + index)
+            elif hashlib.sha256(sealed).digest() != digest:
+                self.find(f"{item}: its sealed bytes were altered")
+            else:
+                self._opened(item, opened.open_item(index, sealed), name, c)
+
+    def _erased(self, where: str, seq: int) -> None:
+        self.report.erased += 1
+        if not self.reader.rows.execute("SELECT 1 FROM erasure WHERE seq = ?", (seq,)):
+            self.find(f"{where}: it is gone without a statement")
+
+    def _opened(self, where: str, item: OpenedItem, name: bytes | None, c: bytes) -> None:
+        self.report.items += 1
+        secrets = self.reader.slots.get(item.slot)
+        if commitment(item.salt, item.canonical) != c:
+            self.find(f"{where}: it is not what its contributor committed to")
+        if secrets is None:
+            self.find(f"{where}: it came through slot {item.slot}, which the policy does not know")
+            return
+        item_id = str(parse_members(item.canonical)["id"])
+        if name is not None and item_name(secrets.name_key, item_id) != name:
+            self.find(f"{where}: its name is not its id's")
+        usage = self.usage.setdefault(item.slot, Usage())
+        usage.items += 1
+        usage.bytes += len(item.canonical)
+
+    def end(self) -> None:
+        """Check what only the whole shows: the log's end, counters, views, stray rows."""
+        if self.frontier.root() != self.reader.ledger.frontier.root():
+            self.find("the log does not end where its newest checkpoint says")
+        ((items,),) = self.reader.rows.execute("SELECT count(*) FROM item")
+        if items != self.next_seq - 1:
+            self.find(f"{items} items are here, {self.next_seq - 1} stand in batches")
+        for slot, count, total in self.reader.rows.execute("SELECT slot, items, bytes FROM slot"):
+            self._slot(slot, Usage(count, total))
+
+    def _slot(self, slot: int, stored: Usage) -> None:
+        found = self.usage.get(slot, Usage())
+        # An erased item was counted and cannot be opened any more.
+        is_short = stored.items < found.items or stored.bytes < found.bytes
+        if is_short or (not self.report.erased and stored != found):
+            self.find(f"slot {slot}: its counters are not those of its items")
+        self.reader.own_view(slot)
+
+
+def _steps(check: _Check) -> Iterator[Callable[[], None]]:
+    for batch in check.reader.batches():
+        yield lambda batch=batch: check.batch(batch)  # type: ignore[misc]  # bound now, called at once
+    yield check.end
+
+
+def check_vault(reader: Reader, progress: Progress) -> Report:
+    """Check everything there is in a vault.
+
+    Args:
+        reader: A private copy, open.
+        progress: Told how many items were checked.
+
+    Returns:
+        The report; it is complete even when much is wrong, unless the rows
+        themselves cannot be read any further.
+    """
+    check = _Check(reader, progress)
+    check.report.findings += [f"SQLite: {problem}" for problem in reader.rows.problems()]
+    try:
+        for step in _steps(check):
+            try:
+                step()
+            except MalformedError as exc:
+                check.find(str(exc))
+    except VaultError as exc:
+        check.find(f"the check ended early: {exc}")
+    return check.report

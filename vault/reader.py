@@ -1,0 +1,249 @@
+"""Reading a vault: the maintainer's side, on a private copy, with the identity.
+
+The live file is never opened here: tools copy it first (``vault.snapshot``),
+which needs no key and does not stop the writer. Whether all of it is true is
+``vault.checking``'s question. FORMAT.md, "Reading".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from vault.connection import ReadConnection
+from vault.database import connect_read
+from vault.encoding import un_mp
+from vault.errors import DamagedError, MissingError
+from vault.header import Header, parse_header
+from vault.invites import issued_slots
+from vault.keys import FileKey
+from vault.ledger import Ledger, check_head, load_ledger
+from vault.meta import Meta, parse_meta
+from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
+from vault.pod import PodFolder, read_file
+from vault.policies import Policy, load_policy
+from vault.properties import Scalar, ValueType
+from vault.views import open_view
+
+
+class StoredItem(msgspec.Struct, frozen=True):
+    """One item as the maintainer reads it.
+
+    Attributes:
+        seq: Its place in the vault, from 1.
+        batch: The batch it came with.
+        ms: When it was received, UTC milliseconds.
+        slot: The slot that sent it.
+        slot_name: The invite's name. Ids are unique within one only.
+        members: The flat map that was sealed: type, id and what was sent.
+    """
+
+    seq: int
+    batch: int
+    ms: int
+    slot: int
+    slot_name: str
+    members: dict[str, Scalar]
+
+    @property
+    def type(self) -> str:
+        """The item's type."""
+        return str(self.members["type"])
+
+    @property
+    def id(self) -> str:
+        """The item's id, unique within its slot."""
+        return str(self.members["id"])
+
+    @property
+    def full_id(self) -> str:
+        """``invite/id``: unique in the pod."""
+        return f"{self.slot_name}/{self.id}"
+
+
+class StoredBatch(msgspec.Struct, frozen=True):
+    """One row of ``batch``, its header read.
+
+    Attributes:
+        number: From 1.
+        first_seq: seq of its first item.
+        packed: The header's bytes.
+        header: The header.
+        wraps: The data key for each recipient.
+        signature: 64 bytes over ``packed``.
+        checkpoint: The signed note of the log with it.
+    """
+
+    number: int
+    first_seq: int
+    packed: bytes
+    header: Header
+    wraps: bytes
+    signature: bytes
+    checkpoint: bytes
+
+
+_BATCHES = "SELECT batch, first_seq, header, wraps, signature, checkpoint FROM batch ORDER BY batch"
+
+
+class Reader:
+    """A vault open for reading; a context manager.
+
+    Attributes:
+        folder: The private copy.
+        policy: Its pod.toml and slots.json.
+        meta: What the vault says of itself.
+        ledger: Its log.
+        warning: What was odd about log.head, if anything.
+        slots: Each slot's number to its name and keys.
+    """
+
+    def __init__(self, folder: PodFolder, policy: Policy, identity: Identity, rows: ReadConnection) -> None:
+        self.folder = folder
+        self.policy = policy
+        self.rows = rows
+        self.identity = identity
+        log_keys = policy.vault_logs
+        self.meta: Meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), policy.pod_id)
+        self.ledger: Ledger = load_ledger(rows, pod_id=policy.pod_id, epoch=self.meta.epoch, log_keys=log_keys)
+        head = _log_head(folder)
+        self.warning = check_head(rows, self.ledger, head, pod_id=policy.pod_id, log_keys=log_keys)
+        self.slots: dict[int, SlotSecrets] = {
+            issued.slot.number: issued.secrets for issued in issued_slots(policy, identity)
+        }
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rows.close()
+
+    def batches(self, *, is_newest_first: bool = False) -> Iterator[StoredBatch]:
+        """Every batch in order.
+
+        Raises:
+            MalformedError: A header is not of its format.
+            DamagedError: A page fails its checks.
+        """
+        order = " DESC" if is_newest_first else ""
+        for number, first_seq, packed, wraps, signature, checkpoint in self.rows.rows(_BATCHES + order):
+            yield StoredBatch(
+                number, first_seq, packed, parse_header(packed), wraps, signature, checkpoint
+            )
+
+    def sealed_items(self, batch: StoredBatch) -> list[tuple[bytes | None, bytes, bytes, bytes | None]]:
+        """A batch's rows in order: name, C, digest, and the sealed item (None if erased)."""
+        last = batch.first_seq + batch.header.count
+        return self.rows.execute(  # type: ignore[return-value]  # the columns' types are the schema's
+            "SELECT name, c, digest, sealed FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
+            (batch.first_seq, last),
+        )
+
+    def open_batch(self, batch: StoredBatch) -> OpenedBatch:
+        """Unwrap a batch's data key with the identity.
+
+        Raises:
+            WrongKeyError: Not sealed to this identity.
+            DamagedError: It was altered.
+            MalformedError: Its wraps are not of their format.
+        """
+        later = dict(self.rows.execute("SELECT kid, wrap FROM rewrap WHERE batch = ?", (batch.number,)))
+        return OpenedBatch(self.identity, batch.header, batch.wraps, later)
+
+    def _stored(self, batch: StoredBatch, opened: OpenedItem) -> StoredItem:
+        secrets = self.slots.get(opened.slot)
+        return StoredItem(
+            seq=batch.first_seq + opened.index,
+            batch=batch.number,
+            ms=batch.header.ms,
+            slot=opened.slot,
+            slot_name=secrets.name if secrets else f"slot-{opened.slot}",
+            members=parse_members(opened.canonical),
+        )
+
+    def items(self, *, is_newest_first: bool = False) -> Iterator[StoredItem]:
+        """Every item that was not erased, one batch in memory at a time.
+
+        Raises:
+            WrongKeyError: A batch is not sealed to this identity.
+            DamagedError: A batch or item was altered.
+            MalformedError: What was sealed is not an item.
+        """
+        for batch in self.batches(is_newest_first=is_newest_first):
+            opened = self.open_batch(batch)
+            sealed = [row[3] for row in self.sealed_items(batch)]
+            items = [self._stored(batch, item) for item in opened.open_items(sealed)]
+            yield from reversed(items) if is_newest_first else items
+
+    def own_view(self, slot: int) -> dict[str, ValueType]:
+        """What one slot declared itself.
+
+        Raises:
+            DamagedError: The view was altered.
+        """
+        found = self.rows.execute("SELECT view FROM slot WHERE slot = ?", (slot,))
+        secrets = self.slots.get(slot)
+        if not found or secrets is None:
+            return {}
+        return open_view(found[0][0], secrets.view_key, pod_id=self.policy.pod_id, slot=slot)
+
+    def counts(self) -> tuple[int, int]:
+        """Batches and items in the vault, erased ones included."""
+        return self.ledger.size, self.ledger.next_seq - 1
+
+
+def parse_members(canonical: bytes) -> dict[str, Scalar]:
+    """Decode a canonical item.
+
+    Raises:
+        MalformedError: Not canonical MessagePack.
+        DamagedError: Not a flat map with type and id.
+    """
+    members: dict[str, Any] = un_mp(canonical)
+    is_flat = all(type(value) in {str, int, float, bool} for value in members.values())
+    if not is_flat or type(members.get("type")) is not str or type(members.get("id")) is not str:
+        raise DamagedError("a sealed item is not a flat map with type and id")
+    return members
+
+
+def _log_head(folder: PodFolder) -> bytes | None:
+    try:
+        return read_file(folder.log_head, 1 << 16)
+    except MissingError:
+        return None
+
+
+def file_key_of(policy: Policy, identity: Identity) -> FileKey:
+    """Open the pod's file key; see ``vault.opening.open_file_key`` for the errors."""
+    return open_file_key(identity, policy.file_key, policy.pod_id)
+
+
+def open_reader(copy: PodFolder, identity: Identity) -> Reader:
+    """Open a private copy of a pod's folder for reading.
+
+    Args:
+        copy: The caller's alone (``vault.snapshot.private_snapshot``).
+        identity: A recipient of the pod.
+
+    Raises:
+        WrongKeyError: The identity is not one of the pod's recipients, or the
+            vault does not open under the pod's file key.
+        MissingError: A file is not there.
+        DamagedError: The vault is empty, plaintext, cut or torn, or its log
+            does not agree with itself.
+        ForeignPodError: The vault is another pod's.
+        FormatTooNewError: A later version wrote it.
+        RollbackError: It is older than its log.head.
+        PolicyError: pod.toml and slots.json are no signed pair.
+        MalformedError: A file is not of its format.
+        StorageError: The operating system failed.
+    """
+    policy = load_policy(copy)
+    rows = connect_read(copy.vault, file_key_of(policy, identity))
+    try:
+        return Reader(copy, policy, identity, rows)
+    except BaseException:
+        rows.close()
+        raise

@@ -114,16 +114,17 @@ def property_name(header: str) -> str:
     return name[:MAX_NAME_CHARACTERS]
 
 
-def property_names(headers: Sequence[str]) -> list[str]:
+def property_names(headers: Sequence[str], *, others: Iterable[str] = ()) -> list[str]:
     """Make one name a header, none equal to another in any case.
 
     Args:
         headers: A file's headers, in order. Equal ones are told apart by
             `_2`, `_3` ..., in that order; one that gives no name becomes
             `columnN`, N its position from 1.
+        others: Names that are taken already.
     """
     names: list[str] = []
-    taken: set[str] = set()
+    taken = {name.lower() for name in others}
     for position, header in enumerate(headers, start=1):
         name = _unlike(taken, property_name(header) or f"column{position}")
         taken.add(name.lower())

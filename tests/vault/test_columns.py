@@ -106,6 +106,11 @@ def test_doubled_headers_are_numbered_in_order() -> None:
     assert property_names(["Note", "note", "NOTE", "Note"]) == ["note", "note_2", "note_3", "note_4"]
 
 
+def test_names_taken_elsewhere_are_avoided() -> None:
+    """JSON members that are names already keep them; the others must not take one of these."""
+    assert property_names(["Flipper (mm)", "x"], others=["FLIPPERMM"]) == ["flipperMm_2", "x"]
+
+
 @pytest.mark.parametrize(
     ("cells", "value_type"),
     [

@@ -1,0 +1,130 @@
+"""Group commit: the loop owns the open batch, one commit at a time makes it durable.
+
+Items that arrive while a commit runs wait together and become the next batch.
+No timer is needed: a batch closes when one turn of the loop brought nothing
+new, so that one client waits for one commit and sixty-four share one. The
+commit runs in the pod's writer thread; one callback answers the whole batch.
+Nothing here knows a vault, a status or HTTP. The bounds are the design's, the
+turn rule was measured (docs/decisions).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Generic, NamedTuple, TypeVar
+
+MOST_ITEMS = 512
+"""Items of one batch: the format's bound."""
+MOST_BATCH_BYTES = 8 << 20
+"""Body bytes of one batch; a batch of one item may exceed it."""
+MOST_WAITING_ITEMS = 4096
+MOST_WAITING_BYTES = 32 << 20
+MOST_TURNS = 8
+"""Turns of the loop a batch may stay open: under load each brings something new."""
+
+Submitted = TypeVar("Submitted")
+Answered = TypeVar("Answered")
+Start = Callable[[Sequence[Submitted]], "Future[Sequence[Answered]]"]
+Explain = Callable[[BaseException], Answered]
+
+
+class _Waiting(NamedTuple, Generic[Submitted, Answered]):
+    submitted: Submitted
+    size: int
+    answer: asyncio.Future[Answered]
+
+
+class Committer(Generic[Submitted, Answered]):
+    """The queue and the open batch of one pod. Used from the event loop only.
+
+    Args:
+        start: Begins the commit of a batch in the writer thread and returns
+            its future: one answer each, in the same order.
+        explain: Turns a failed commit into the answer of each of its items.
+    """
+
+    def __init__(self, start: Start[Submitted, Answered], explain: Explain[Answered]) -> None:
+        self._start = start
+        self._explain = explain
+        self._waiting: deque[_Waiting[Submitted, Answered]] = deque()
+        self._waiting_bytes = 0
+        self._is_busy = False
+        self._turns = 0
+        self._seen = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and no commit is running."""
+        return not self._is_busy
+
+    def has_room(self, size: int) -> bool:
+        """Whether an item of ``size`` body bytes may still wait."""
+        fits = not self._waiting or self._waiting_bytes + size <= MOST_WAITING_BYTES
+        return fits and len(self._waiting) < MOST_WAITING_ITEMS
+
+    def submit(self, submitted: Submitted, size: int) -> asyncio.Future[Answered]:
+        """Let an item wait for the next commit.
+
+        Args:
+            submitted: What ``start`` gets.
+            size: Its body bytes; ``has_room`` said yes to them.
+
+        Returns:
+            Resolved when the commit that holds the item is durable, or failed.
+            Cancelling it does not cancel the commit.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answered] = loop.create_future()
+        self._waiting.append(_Waiting(submitted, size, answer))
+        self._waiting_bytes += size
+        if not self._is_busy:
+            self._is_busy = True
+            self._gather(loop)
+        return answer
+
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turns, self._seen = 0, len(self._waiting)
+        loop.call_soon(self._turn, loop)
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turns += 1
+        grew, self._seen = len(self._waiting) > self._seen, len(self._waiting)
+        if grew and self._turns < MOST_TURNS and self._seen < MOST_ITEMS:
+            loop.call_soon(self._turn, loop)
+        else:
+            self._close_batch(loop)
+
+    def _take(self) -> list[_Waiting[Submitted, Answered]]:
+        batch: list[_Waiting[Submitted, Answered]] = []
+        size = 0
+        while self._waiting and len(batch) < MOST_ITEMS:
+            size += self._waiting[0].size
+            if batch and size > MOST_BATCH_BYTES:
+                break
+            batch.append(self._waiting.popleft())
+        self._waiting_bytes -= sum(waiting.size for waiting in batch)
+        return batch
+
+    def _close_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._take()
+        commit = self._start([waiting.submitted for waiting in batch])
+        commit.add_done_callback(lambda done: loop.call_soon_threadsafe(self._answer, loop, batch, done))
+
+    def _answer(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[_Waiting[Submitted, Answered]],
+        commit: Future[Sequence[Answered]],
+    ) -> None:
+        error = commit.exception()
+        answers = [self._explain(error)] * len(batch) if error else commit.result()
+        for waiting, answer in zip(batch, answers, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+        if self._waiting:
+            self._gather(loop)
+        else:
+            self._is_busy = False

@@ -1,0 +1,120 @@
+"""The edge: what can be decided from a request's head, before anything else sees it.
+
+Two paths are known; everything else is an empty 404, answered without reading
+the body. Paths are compared as they were sent: percent-escapes are not
+decoded, so that ``%2F`` parts nothing and ``%00`` ends nothing. Exactly one
+Host, no Content-Encoding. OPTIONS is answered here for both calls. Query
+strings are ignored. FORMAT.md, "The wire".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ingest.asgi import PREFLIGHT, RECEIPT_HEADER, Application, Receive, Scope, Send
+from ingest.door import CALL_KEY, Call, send_problem
+from ingest.logs import Log
+from ingest.problems import BAD_LENGTH, NO_ENCODING, NOT_FOUND, ONE_HOST, Problem, Refused, wrong_method
+
+# A superset of RFC 3986 host and port; the framework refuses a few more with answers of its own.
+_HOST = re.compile(rb"\A[A-Za-z0-9._~:%\[\]-]{1,300}\Z")
+_LENGTH = re.compile(rb"\A[0-9]{1,15}\Z")
+
+
+class _Path(NamedTuple):
+    mount: str
+    method: str
+    owner: bytes = b""
+
+
+_VERSION = _Path("/version", "GET")
+
+
+def _known_path(raw_path: bytes) -> _Path | None:
+    segments = raw_path.removesuffix(b"/").split(b"/")
+    if segments == [b"", b"version"]:
+        return _VERSION
+    if len(segments) == 4 and segments[1] == b"v4" and segments[3] == b"create_item":  # noqa: PLR2004  # "", v4, owner, call
+        owner = segments[2]
+        return _Path("/v4", "POST", owner) if owner and not segments[0] else None
+    return None
+
+
+def _length(value: bytes) -> int:
+    if not _LENGTH.match(value):
+        raise Refused(BAD_LENGTH)
+    return int(value)
+
+
+def _call(owner: bytes, headers: Iterable[tuple[bytes, bytes]], began: float) -> Call:
+    """Read the headers that matter, in one pass.
+
+    Raises:
+        Refused: Not exactly one Host, a Content-Encoding, or a length that is no number.
+    """
+    hosts, length, wants_receipt = [], None, False
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"content-length":
+            length = _length(value)
+        elif name == RECEIPT_HEADER:
+            wants_receipt = value == b"1"
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise Refused(NO_ENCODING)
+    if len(hosts) != 1 or not _HOST.match(hosts[0]):
+        raise Refused(ONE_HOST)
+    return Call(owner, length, wants_receipt, began)
+
+
+class Edge:
+    """The outermost ASGI application.
+
+    Args:
+        app: Gets requests to known paths, with their ``Call`` in the scope.
+        log: Counts what is answered here.
+        clock: Monotone seconds.
+    """
+
+    def __init__(self, app: Application, *, log: Log, clock: Callable[[], float]) -> None:
+        self._app = app
+        self._log = log
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            is_preflight = self._prepare(scope)
+        except Refused as refused:
+            await self._refuse(refused.problem, receive, send)
+            return
+        if is_preflight:
+            await send(PREFLIGHT.start)
+            await send(PREFLIGHT.body)
+            self._log.counted(PREFLIGHT.status)
+            return
+        await self._app(scope, receive, send)
+
+    def _prepare(self, scope: Scope) -> bool:
+        """Point the scope at a mount and leave the ``Call`` in it; True for a preflight."""
+        path = _known_path(scope["raw_path"])
+        if path is None:
+            raise Refused(NOT_FOUND)
+        call = _call(path.owner, scope["headers"], self._clock())
+        if scope["method"] == "OPTIONS":
+            return True
+        if scope["method"] != path.method:
+            raise Refused(wrong_method(path.method))
+        # The mount alone: the framework's routing cache then holds two entries, not every owner.
+        scope["path"] = path.mount
+        scope[CALL_KEY] = call
+        return False
+
+    async def _refuse(self, problem: Problem, receive: Receive, send: Send) -> None:
+        self._log.counted(problem.status)
+        await send_problem(problem, receive, send)

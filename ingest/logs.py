@@ -1,0 +1,136 @@
+"""The server's log: one JSON object a line, on standard error.
+
+A line may hold an owner's keyed digest, a status, sizes, durations, an error's
+class and our own sentence about it. It never holds a key, an id, a value, a
+path or a foreign exception's text. Refused requests get a line each, up to a
+bound a second; accepted ones are counted in a summary a minute, because a line
+each costs throughput (``--log-requests`` switches them on). Digests are keyed
+anew in every process: they join lines of one run, and name nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import PurePath
+
+import msgspec
+
+from vault.errors import VaultError
+
+DIGEST_BYTES = 8
+MOST_LINES_A_SECOND = 100
+"""Lines about requests and failures; the rest of a second is only counted, so that nobody fills the disk."""
+ERROR_ID_BYTES = 6
+
+Field = str | int | float | None
+
+
+def write_stderr(line: bytes) -> None:
+    """Write one line to standard error, in one call, so that processes do not mix lines."""
+    # A closed terminal or a full pipe must not stop a pod that can still store.
+    with contextlib.suppress(OSError):
+        os.write(2, line)
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    return f"{'/'.join(PurePath(frame.filename).parts[-2:])}:{frame.lineno}"
+
+
+class Log:
+    """Writes the log of one process.
+
+    Args:
+        write: Takes one line with its newline.
+        now_ms: UTC milliseconds.
+        entropy: Source of the digests' key and of error ids.
+        is_logging_requests: Whether accepted requests get a line too.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        *,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        is_logging_requests: bool = False,
+    ) -> None:
+        self._write = write
+        self._now_ms = now_ms
+        self._entropy = entropy
+        self._is_logging_requests = is_logging_requests
+        self._key = entropy(32)
+        self._statuses: Counter[int] = Counter()
+        self._second = 0
+        self._lines = 0
+        self._unwritten = 0
+
+    def event(self, event: str, **fields: Field) -> None:
+        """Write one line."""
+        time = datetime.fromtimestamp(self._now_ms() / 1000, UTC).isoformat(timespec="milliseconds")
+        self._write(msgspec.json.encode({"time": time, "event": event, **fields}) + b"\n")
+
+    def digest(self, owner: bytes) -> str:
+        """An owner as this process's log shows it: 16 hex digits of keyed BLAKE2b."""
+        return hashlib.blake2b(owner, key=self._key, digest_size=DIGEST_BYTES).hexdigest()
+
+    def stored(self, owner: bytes, status: int, body_bytes: int, seconds: float) -> None:
+        """Count an accepted request; write a line where that was asked for."""
+        self._statuses[status] += 1
+        if self._is_logging_requests:
+            self._request(owner, status, body_bytes, seconds)
+
+    def refused(self, owner: bytes, status: int, body_bytes: int, seconds: float) -> None:
+        """Count a refused request and write its line, within the bound a second."""
+        self._statuses[status] += 1
+        self._request(owner, status, body_bytes, seconds)
+
+    def counted(self, status: int) -> None:
+        """Count a request to no known path: anybody can make those without end."""
+        self._statuses[status] += 1
+
+    def _request(self, owner: bytes, status: int, body_bytes: int, seconds: float) -> None:
+        ms = round(seconds * 1000, 3)
+        if self._has_room():
+            self.event("request", owner=self.digest(owner), status=status, body_bytes=body_bytes, ms=ms)
+
+    def _has_room(self) -> bool:
+        second = self._now_ms() // 1000
+        if second != self._second:
+            self._second, self._lines = second, 0
+        self._lines += 1
+        self._unwritten += self._lines > MOST_LINES_A_SECOND
+        return self._lines <= MOST_LINES_A_SECOND
+
+    def failure(self, event: str, error: BaseException, owner: bytes | None = None) -> str:
+        """Write one line about an error: our own sentence, or where a foreign one was raised.
+
+        Returns:
+            The line's error id, which may be shown to a client.
+        """
+        error_id = self._entropy(ERROR_ID_BYTES).hex()
+        fields: dict[str, Field] = {"error_id": error_id, "error": type(error).__name__}
+        if owner is not None:
+            fields["owner"] = self.digest(owner)
+        if isinstance(error, VaultError):
+            fields["sentence"] = str(error)
+        else:
+            # Neither its text nor its locals: both may hold what a client sent.
+            fields["at"] = " ".join(_place(frame) for frame in traceback.extract_tb(error.__traceback__))
+        if self._has_room():
+            self.event(event, **fields)
+        return error_id
+
+    def summary(self) -> None:
+        """Write how many requests had which status since the last summary; nothing if none."""
+        if not self._statuses:
+            return
+        counts = {f"status_{status}": count for status, count in sorted(self._statuses.items())}
+        self.event("summary", **counts, lines_left_out=self._unwritten)
+        self._statuses.clear()
+        self._unwritten = 0

@@ -1,0 +1,187 @@
+"""Which pods a server has: found by owner, judged by their newest policy, capped, closed when idle.
+
+One task looks at every pod's policy files and closes vaults that have been
+idle. A pair of files that does not verify, or may not follow the policy in
+force, changes nothing and is logged once. Pods off the allow-list are not in
+the registry: asking for one is asking for an unknown owner. FORMAT.md,
+"Policy".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from ingest.logs import Log
+from ingest.pods import Pod
+from ingest.problems import UNAVAILABLE, VAULTS_FULL, Refused
+from ingest.settings import Settings
+from ingest.vault_thread import VaultThread
+from ingest.watching import Sight, Watched, look
+from vault.errors import MalformedError, VaultError
+from vault.keys import OwnerKey
+from vault.pod import PodFolder
+from vault.policies import Policy
+
+WATCH_SECONDS = 0.25
+"""Between two looks at the policy files: a revoked invite ends within a second."""
+CLOSE_SECONDS = 10.0
+"""How long a stopping server waits for a snapshot to let a vault be closed."""
+
+
+class Registry:
+    """The pods of one server. Used from the event loop only.
+
+    Args:
+        settings: Which folders and owners, and how long and how many vaults stay open.
+        make_vault: Makes the vault's thread of a pod's folder.
+        log: The server's.
+        clock: Monotone seconds.
+
+    Attributes:
+        by_owner: The pods that can be asked, by their owner key's 32 bytes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_vault: Callable[[PodFolder], VaultThread],
+        *,
+        log: Log,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._make_vault = make_vault
+        self._log = log
+        self._clock = clock
+        self._watched = [Watched(PodFolder(path)) for path in settings.pods]
+        self._pods: dict[Watched, Pod] = {}
+        self._unusable: dict[Watched, bytes] = {}
+        self._refusals: list[tuple[VaultError, bytes | None]] = []
+        self._closing: set[Pod] = set()
+        self.by_owner: dict[bytes, Pod] = {}
+
+    async def load(self) -> None:
+        """Read every pod's policy. One that does not verify is logged, and looked at again."""
+        await self._look()
+        self._log_refusals()
+
+    async def watch(self) -> None:
+        """Look at policies and idle vaults until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            await self._look()
+            self._close_idle()
+
+    async def _look(self) -> None:
+        sights = await asyncio.to_thread(lambda: list(look(self._watched)))
+        # Between the two renames of a publication no pair verifies, so a refusal
+        # is said one look later, when nothing has changed since.
+        if not sights:
+            self._log_refusals()
+        self._refusals.clear()
+        for sight in sights:
+            self._see(sight)
+
+    def _log_refusals(self) -> None:
+        for error, owner in self._refusals:
+            self._log.failure("policy_refused", error, owner)
+        self._refusals.clear()
+
+    def _see(self, sight: Sight) -> None:
+        self._unusable.pop(sight.watched, None)
+        try:
+            if isinstance(sight.policy, VaultError):
+                raise sight.policy
+            self._take(sight.watched, sight.policy)
+        except VaultError as exc:
+            self._refusals.append((exc, sight.claimed_owner))
+            if sight.claimed_owner and self._is_listed(sight.claimed_owner):
+                self._unusable[sight.watched] = sight.claimed_owner
+
+    def _is_listed(self, owner: bytes) -> bool:
+        owners = self._settings.owners
+        return owners is None or OwnerKey(owner).pod_id in owners
+
+    def _take(self, watched: Watched, policy: Policy) -> None:
+        pod = self._pods.get(watched)
+        if pod:
+            pod.take(policy)
+            return
+        owner = policy.config.owner_key.raw
+        if not self._is_listed(owner):
+            raise MalformedError(
+                "this pod's owner is not on the list of owners; add its hash, or do not serve it"
+            )
+        if owner in self.by_owner:
+            raise MalformedError("two folders hold a pod of one owner key; serve only one of them")
+        self._pods[watched] = Pod(watched.folder, policy, self._make_vault(watched.folder), self._log)
+        self.by_owner[owner] = self._pods[watched]
+
+    def check_usable(self, owner: bytes) -> None:
+        """Refuse an owner whose folder is here, but whose policy has never verified.
+
+        Raises:
+            Refused: 503; no key can be judged there.
+        """
+        if owner not in self.by_owner and owner in self._unusable.values():
+            raise Refused(UNAVAILABLE)
+
+    def _open_pods(self) -> list[Pod]:
+        return [pod for pod in self.by_owner.values() if pod.is_open]
+
+    def use(self, pod: Pod) -> None:
+        """Note that ``pod`` is in use, and let its vault be opened within the cap.
+
+        The longest idle vault is closed for it where that is needed; for that
+        moment one more than the cap may be open.
+
+        Raises:
+            Refused: 503; every open vault is in use.
+        """
+        pod.used_at = self._clock()
+        if pod.is_open:
+            return
+        opened = [other for other in self._open_pods() if other not in self._closing]
+        if len(opened) >= self._settings.max_open_vaults:
+            idle = [other for other in opened if other.is_idle]
+            if not idle:
+                raise Refused(VAULTS_FULL)
+            self._begin_close(min(idle, key=lambda other: other.used_at))
+        pod.is_open = True
+
+    def _close_idle(self) -> None:
+        oldest = self._clock() - self._settings.idle_seconds
+        for pod in self._open_pods():
+            if pod.is_idle and pod.used_at <= oldest:
+                self._begin_close(pod)
+
+    def _begin_close(self, pod: Pod) -> None:
+        if pod in self._closing:
+            return
+        loop = asyncio.get_running_loop()
+        self._closing.add(pod)
+        closing = pod.close()
+        closing.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end_close, pod, done))
+
+    def _end_close(self, pod: Pod, closing: Future[bool]) -> None:
+        self._closing.discard(pod)
+        error = closing.exception()
+        if error:
+            self._log.failure("close_failed", error, pod.owner)
+        # An item may have come while the vault was being closed: then it is open again.
+        elif closing.result() and pod.is_idle and not pod.opened:
+            pod.closed()
+
+    async def stop(self) -> None:
+        """Commit what waits, then close every vault; a snapshot may delay it, for a while."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while opened := self._open_pods():
+                    for pod in opened:
+                        if pod.is_idle:
+                            self._begin_close(pod)
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            self._log.event("left_open", pods=len(self._open_pods()))

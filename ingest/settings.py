@@ -1,0 +1,94 @@
+"""What a server is told when it starts: frozen values, units in their names.
+
+Nothing here is secret: a server starts locked and a contributor's request
+brings the key. Reading the command line is ``ingest.__main__``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from vault.errors import MissingError
+from vault.keys import PodId, parse_hex_32
+
+ANY_OWNER = "ANY"
+"""The original's magic value of --owners: every pod that is served is allowed."""
+
+DEFAULT_BODY_BYTES = 1 << 20
+MOST_BODY_BYTES = 5 << 20
+"""What the original accepted; a larger limit would only help a bomb."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How one server runs.
+
+    Attributes:
+        pods: The pod folders it serves.
+        owners: Pod ids it serves; None for every pod in ``pods``.
+        host: Address to listen at.
+        port: Port to listen at.
+        max_body_bytes: Largest request body.
+        body_seconds: How long a client may take to send a body.
+        header_seconds: How long a client may take to send a request's head.
+        idle_seconds: How long after its last request a vault is closed and its keys are dropped.
+        max_open_vaults: Most vaults open at once; each costs a thread and some MiB.
+        is_logging_requests: Whether accepted requests get a log line too.
+    """
+
+    pods: tuple[Path, ...]
+    owners: frozenset[PodId] | None = None
+    host: str = "127.0.0.1"
+    port: int = 3030
+    max_body_bytes: int = DEFAULT_BODY_BYTES
+    body_seconds: float = 10.0
+    header_seconds: float = 5.0
+    idle_seconds: float = 1.0
+    max_open_vaults: int = 64
+    is_logging_requests: bool = False
+
+
+def parse_owners(text: str | None) -> frozenset[PodId] | None:
+    """Read an allow-list: comma-separated SHA-256 of owner keys' bytes in hex, or ``ANY``.
+
+    Args:
+        text: As given; None or empty when no list was given.
+
+    Returns:
+        The pod ids allowed, or None for every pod that is served.
+
+    Raises:
+        MalformedError: An entry is neither 64 hexadecimal digits nor ``ANY``.
+    """
+    entries = [entry.strip() for entry in (text or "").split(",") if entry.strip()]
+    if not entries or ANY_OWNER in entries:
+        return None
+    return frozenset(PodId(parse_hex_32(entry, "owners")) for entry in entries)
+
+
+def _pods_in(path: Path) -> list[Path]:
+    if (path / "pod.toml").is_file():
+        return [path]
+    if not path.is_dir():
+        raise MissingError(f"{path} is no folder; give a pod's folder or a folder of pods")
+    found = sorted(child for child in path.iterdir() if (child / "pod.toml").is_file())
+    if not found:
+        raise MissingError(
+            f"{path} holds no pod.toml, nor does a folder in it; `shared-pod init` makes a pod"
+        )
+    return found
+
+
+def find_pods(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Resolve what the command line named to pod folders.
+
+    Args:
+        paths: Pod folders, or folders whose children are pod folders.
+
+    Raises:
+        MissingError: One of them is neither.
+    """
+    found = [pod.resolve() for path in paths for pod in _pods_in(path)]
+    return tuple(dict.fromkeys(found))

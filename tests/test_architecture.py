@@ -40,6 +40,8 @@ CONTRIBUTORS_VAULT = frozenset(
     )
 )
 IMPORTS_BY_NAME = frozenset({"__import__", "eval", "exec", "importlib", "pkgutil", "runpy"})
+READS_VERSIONS = frozenset({"importlib.metadata"})
+"""Looks up what is installed; loads nothing of it."""
 
 
 def _sources(room: str) -> Iterator[tuple[str, str]]:
@@ -73,7 +75,8 @@ def _ways_to_open(source: str) -> set[str]:
     """What in ``source`` could load a module that only maintainers may have."""
     reached = _imported(source) | _strings_and_names(source)
     relative = {name for name in reached if name.startswith(".") and name.strip(".")}
-    return {name for name in reached if _is_in(name, MAINTAINER_ONLY | IMPORTS_BY_NAME)} | relative
+    by_name = {name for name in reached if _is_in(name, MAINTAINER_ONLY | IMPORTS_BY_NAME)}
+    return {name for name in by_name if not _is_in(name, READS_VERSIONS)} | relative
 
 
 def _vault_modules(names: set[str]) -> set[str]:
@@ -99,6 +102,7 @@ def _modules_after(code: str) -> set[str]:
         "def late():\n    from vault.invites import issue",
         "import importlib",
         "from importlib import import_module",
+        "import importlib.metadata, importlib.util",
         "__import__('vault.' + 'opening')",
         "load('vault.reader')",
         "load('vault.reader:Reader')",

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from vault.deciding import Submission
 from vault.errors import BusyError
 from vault.pod import PodFolder, load_log_key
 from vault.policies import Policy
-from vault.store import Answer, Submission, Writer, open_writer
+from vault.store import Answer, Writer, open_writer
 
 Clock = Callable[[], int]
 Entropy = Callable[[int], bytes]

@@ -13,7 +13,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NoReturn
 
 import msgspec
@@ -245,7 +245,7 @@ def _check_format(policy: dict[str, Any]) -> None:
         raise FormatTooNewError("slots.json: it is of a later format; update shared-pod")
 
 
-def parse_policy(pod_toml: bytes, slots_json: bytes) -> Policy:
+def parse_policy(pod_toml: bytes, slots_json: bytes, *, is_edited: bool = False) -> Policy:
     """Read and verify a pair.
 
     Verified here: the pair belongs together and is signed by a signer it
@@ -255,6 +255,8 @@ def parse_policy(pod_toml: bytes, slots_json: bytes) -> Policy:
     Args:
         pod_toml: Untrusted bytes of pod.toml.
         slots_json: Untrusted bytes of slots.json.
+        is_edited: Whether pod.toml may differ from the signed one: home's
+            tools go on with an edit by hand and sign it with the next change.
 
     Raises:
         MalformedError: Either file is not its format.
@@ -271,8 +273,8 @@ def parse_policy(pod_toml: bytes, slots_json: bytes) -> Policy:
         raise PolicyError("slots.json: its signature does not hold for this pod's owner key")
     policy = parse_strict_json(signed)
     _check_format(policy)
-    if _hex(policy, "pod_toml") != hashlib.sha256(pod_toml).digest():
-        raise PolicyError("pod.toml is not the one slots.json signs; an edit by hand counts once `schema apply` has issued it")
+    if _hex(policy, "pod_toml") != hashlib.sha256(pod_toml).digest() and not is_edited:
+        raise PolicyError("pod.toml is not the one slots.json signs; an edit by hand counts once `schema apply` has signed it")
     signers = _signers(policy)
     if signer not in signers:
         raise PolicyError("slots.json: its signer is not one of the signers it lists")
@@ -296,8 +298,12 @@ def parse_policy(pod_toml: bytes, slots_json: bytes) -> Policy:
     )
 
 
-def load_policy(folder: PodFolder) -> Policy:
+def load_policy(folder: PodFolder, *, is_edited: bool = False) -> Policy:
     """Read and verify the pair in a pod's folder.
+
+    Args:
+        folder: The pod's folder.
+        is_edited: See ``parse_policy``.
 
     Raises:
         MissingError: One of the two files is not there.
@@ -307,19 +313,34 @@ def load_policy(folder: PodFolder) -> Policy:
         StorageError: One cannot be read.
     """
     slots_json = read_file(folder.slots_json, MAX_SLOTS_JSON_BYTES)
-    return parse_policy(read_file(folder.pod_toml, MAX_POD_TOML_BYTES), slots_json)
+    return parse_policy(read_file(folder.pod_toml, MAX_POD_TOML_BYTES), slots_json, is_edited=is_edited)
 
 
-def _trusted(last: Policy, new: Policy) -> set[bytes]:
-    trusted = set(last.signers)
+def _reached(roots: Iterable[bytes], policy: Policy) -> set[bytes]:
+    """The keys that ``roots`` lead to by the policy's endorsements, themselves included."""
+    reached = set(roots)
     # Each round follows every endorsement once; a chain is no longer than the list.
-    for _ in new.endorsements:
-        for endorsement in new.endorsements:
-            if endorsement.by in trusted and is_signed(
-                endorsement.by, endorsement.signature, endorsed_bytes(new.pod_id, endorsement.key)
+    for _ in policy.endorsements:
+        for endorsement in policy.endorsements:
+            if endorsement.by in reached and is_signed(
+                endorsement.by, endorsement.signature, endorsed_bytes(policy.pod_id, endorsement.key)
             ):
-                trusted.add(endorsement.key)
-    return trusted
+                reached.add(endorsement.key)
+    return reached
+
+
+def check_signer(policy: Policy, root: bytes) -> None:
+    """Decide whether someone who trusts one signer may trust this policy.
+
+    Args:
+        policy: Verified against its own signers.
+        root: 32 bytes: the identity's own signer, or the invite's.
+
+    Raises:
+        PolicyError: The policy's signer is not ``root`` nor endorsed from it.
+    """
+    if policy.signer not in _reached([root], policy):
+        raise PolicyError("slots.json is signed by someone this identity never endorsed; do not trust this folder")
 
 
 def check_successor(last: Policy, new: Policy) -> bool:
@@ -341,7 +362,7 @@ def check_successor(last: Policy, new: Policy) -> bool:
             f"slots.json: revision {last.revision} was accepted already; "
             f"revision {new.revision} is older or of another line. Put the newest pod.toml and slots.json here"
         )
-    if new.signer not in _trusted(last, new):
+    if new.signer not in _reached(last.signers, new):
         raise PolicyError("slots.json: the accepted policy does not lead to its signer")
     return True
 

@@ -23,7 +23,7 @@ from vault.ledger import Ledger, check_head, load_ledger
 from vault.meta import Meta, parse_meta
 from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
 from vault.pod import PodFolder, read_file
-from vault.policies import Policy, load_policy
+from vault.policies import Policy, check_signer, load_policy
 from vault.properties import Scalar, ValueType
 from vault.views import open_view
 
@@ -236,11 +236,12 @@ def open_reader(copy: PodFolder, identity: Identity) -> Reader:
         ForeignPodError: The vault is another pod's.
         FormatTooNewError: A later version wrote it.
         RollbackError: It is older than its log.head.
-        PolicyError: pod.toml and slots.json are no signed pair.
+        PolicyError: slots.json is not signed by this identity or one it endorsed.
         MalformedError: A file is not of its format.
         StorageError: The operating system failed.
     """
-    policy = load_policy(copy)
+    policy = load_policy(copy, is_edited=True)
+    check_signer(policy, identity.signer)
     rows = connect_read(copy.vault, file_key_of(policy, identity))
     try:
         return Reader(copy, policy, identity, rows)

@@ -1,23 +1,58 @@
 """Real pods for tests: founded, with invites, in a temporary folder.
 
 Two rooms meet here, as they do on a maintainer's machine: the test is the
-maintainer and holds the identity; the server under test gets the pod's folder.
+maintainer and holds the identity; the server under test, or the writer, gets
+the pod's folder. Time stands still unless a test moves it, and randomness
+repeats itself for the same seed.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vault.caveats import Caveats
+from vault.checking import Report, check_vault
+from vault.deciding import Submission
 from vault.founding import POD_FOLDER, Founding, draw_keys, found_home
 from vault.invites import issue, publish, reissue, revoke
+from vault.items import Item, parse_item, server_id
 from vault.links import Invite
+from vault.locks import Patience
 from vault.pod import PodFolder
 from vault.policies import Policy, load_policy
+from vault.properties import Scalar, ValueType
+from vault.reader import Reader, StoredItem, open_reader
+from vault.sealing import Entropy
+from vault.slots import OpenedSlot, lookup_of, open_slot
+from vault.snapshot import private_snapshot
+from vault.store import Writer, open_writer
 
 POD_TOML = 'format = 1\nowner_key = "{owner}"\nname = "Test pod"\npolicy = "{policy}"\n{more}'
+START_MS = 1_790_000_000_000
+"""Where a fake clock starts: in September 2026."""
+PATIENCE = Patience(5.0, time.monotonic, time.sleep)
+
+
+@dataclass
+class FakeClock:
+    """UTC milliseconds that move only when a test moves them."""
+
+    ms: int = START_MS
+
+    def __call__(self) -> int:
+        """Read it."""
+        return self.ms
+
+
+def seeded_entropy(seed: int = 1) -> Entropy:
+    """Randomness that repeats itself for the same seed."""
+    return random.Random(seed).randbytes  # noqa: S311 - a test must repeat itself
 
 
 @dataclass
@@ -28,6 +63,8 @@ class TestPod:
         home: The maintainer's folder.
         keys: Every key of the pod.
         policy: The policy published last.
+        clock: What its writer takes for the time.
+        entropy: Its source of randomness.
     """
 
     __test__ = False
@@ -35,6 +72,8 @@ class TestPod:
     home: Path
     keys: Founding
     policy: Policy
+    clock: FakeClock = field(default_factory=FakeClock)
+    entropy: Entropy = os.urandom
 
     @property
     def folder(self) -> PodFolder:
@@ -54,10 +93,19 @@ class TestPod:
             name=name,
             caveats=Caveats(**caveats),  # type: ignore[arg-type]  # a test names caveats as the command line does
             url="",
-            entropy=os.urandom,
+            entropy=self.entropy,
         )
         self._publish(policy)
         return invite
+
+    def opened(self, invite: Invite) -> OpenedSlot:
+        """Open an invite's slot, as a server does for its database key."""
+        key, pod_id = invite.database_key, self.policy.pod_id
+        return open_slot(self.policy.slot_by_lookup[lookup_of(key, pod_id)], key, pod_id)
+
+    def slot(self, name: str = "field-team", **caveats: object) -> OpenedSlot:
+        """Issue and publish an invite, and open its slot."""
+        return self.opened(self.invite(name, **caveats))
 
     def revoke(self, invite: Invite) -> None:
         """Revoke an invite and publish."""
@@ -72,16 +120,105 @@ class TestPod:
         publish(self.folder, policy)
         self.policy = load_policy(self.folder)
 
+    def make_id(self) -> str:
+        """An id as the server makes one."""
+        return server_id(self.clock(), self.entropy(10))
 
-def make_pod(home: Path, *, policy: str = "extend", more: str = "") -> TestPod:
+    def item(self, **payload: Scalar | None) -> Item:
+        """Parse an item; its type is Note unless the payload says another."""
+        return parse_item({"type": "Note"} | payload, make_id=self.make_id)
+
+    def submission(self, slot: OpenedSlot, **payload: Scalar | None) -> Submission:
+        """An item that came through a slot and asks for a receipt."""
+        return Submission(slot, self.item(**payload), wants_receipt=True)
+
+    def declaration(self, slot: OpenedSlot, name: str, value_type: str) -> Submission:
+        """A declaration that came through a slot; its id follows from its content."""
+        return self.submission(
+            slot,
+            type="ItemPropertySchema",
+            id=f"{name}-{value_type}"[:36],
+            itemType="Note",
+            propertyName=name,
+            valueType=value_type,
+        )
+
+    def open_writer(self) -> Writer:
+        """Open the vault for appending, under the policy published last."""
+        return open_writer(
+            self.folder,
+            self.policy,
+            self.keys.file_key,
+            self.keys.log_key,
+            now_ms=self.clock,
+            entropy=self.entropy,
+        )
+
+    @contextmanager
+    def writer(self) -> Iterator[Writer]:
+        """Open the vault for the length of a ``with`` block, and close it well."""
+        writer = self.open_writer()
+        try:
+            yield writer
+        finally:
+            assert writer.close()
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """Open a private copy with the identity. Not while a writer of this process is open."""
+        with (
+            private_snapshot(self.folder.path, PATIENCE) as copy,
+            open_reader(PodFolder(copy), self.keys.identity) as reader,
+        ):
+            yield reader
+
+    def items(self) -> list[StoredItem]:
+        """Everything stored, in order. Not while a writer of this process is open."""
+        with self.reader() as reader:
+            return list(reader.items())
+
+    def check(self) -> Report:
+        """Check the whole vault. Not while a writer of this process is open."""
+        with self.reader() as reader:
+            return check_vault(reader, lambda _: None)
+
+
+def make_pod(home: Path, *, policy: str = "extend", more: str = "", entropy: Entropy = os.urandom) -> TestPod:
     """Found a pod at ``home``, which does not exist yet.
 
     Args:
         home: The maintainer's folder.
         policy: extend, closed or infer.
         more: Further lines of pod.toml.
+        entropy: Source of its keys and of what its writer draws.
     """
-    keys = draw_keys(os.urandom)
+    keys = draw_keys(entropy)
     pod_toml = POD_TOML.format(owner=keys.owner_key.hex, policy=policy, more=more).encode()
-    founded = found_home(home, keys, pod_toml, passphrase=None, entropy=os.urandom)
-    return TestPod(home, keys, founded)
+    founded = found_home(home, keys, pod_toml, passphrase=None, entropy=entropy)
+    return TestPod(home, keys, founded, entropy=entropy)
+
+
+def properties_toml(properties: Mapping[str, ValueType | str]) -> str:
+    """The lines of pod.toml that declare properties."""
+    return "".join(f'[properties.{name}]\ntype = "{kind}"\n' for name, kind in properties.items())
+
+
+def new_pod(
+    tmp_path: Path,
+    policy: str = "extend",
+    properties: Mapping[str, ValueType | str] | None = None,
+    *,
+    more: str = "",
+    seed: int = 1,
+) -> TestPod:
+    """Found a pod at ``tmp_path/home`` in which a Note may have a Text named ``text``.
+
+    Args:
+        tmp_path: The test's own folder.
+        policy: extend, closed or infer.
+        properties: What the maintainer declares instead.
+        more: Further lines of pod.toml.
+        seed: Another seed makes another pod.
+    """
+    declared = properties_toml({"text": "Text"} if properties is None else properties)
+    return make_pod(tmp_path / "home", policy=policy, more=more + declared, entropy=seeded_entropy(seed))

@@ -1,0 +1,255 @@
+"""How fast items are accepted, beside handlers that store nothing: ``make bench``.
+
+Starts a real server with a new pod on this disk, everything on (admission,
+caveats, views, sealing, log, fsync), and two null handlers; loads them in turn,
+interleaved, so that noise of the machine meets all three; prints figures and
+ratios of this one run. It asserts nothing: the reader judges. What the goals
+are, and why, is in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import load
+from vault.caveats import Caveats
+from vault.founding import draw_keys, found_home
+from vault.invites import issue, publish
+from vault.pod import PodFolder
+
+ITEM_BYTES = 400
+"""Size of the item on the wire, without the envelope's auth."""
+CONNECTIONS = (1, 16, 64)
+FSYNC_SAMPLES = 300
+POD_TOML = """format = 1
+owner_key = "{owner}"
+name = "benchmark"
+url = "http://127.0.0.1"
+policy = "extend"
+[properties.species]
+type = "Text"
+[properties.mass]
+type = "Real"
+[properties.count]
+type = "Integer"
+[properties.note]
+type = "Text"
+"""
+
+
+class Target(NamedTuple):
+    """Something to load: a name, a port, a path, and the process that serves it."""
+
+    name: str
+    port: int
+    path: str
+    pid: int
+
+
+class Run(NamedTuple):
+    """One load of one target, and the processor time its server took an accepted item."""
+
+    load: load.Load
+    cpu_us: float
+
+
+class Pod(NamedTuple):
+    """A new pod with one invite."""
+
+    folder: PodFolder
+    owner: str
+    key: str
+
+
+def make_pod(home: Path) -> Pod:
+    """Found a pod and issue an invite without limits."""
+    keys = draw_keys(os.urandom)
+    pod_toml = POD_TOML.format(owner=keys.owner_key.hex).encode()
+    policy = found_home(home, keys, pod_toml, passphrase=None, entropy=os.urandom)
+    policy, invite = issue(
+        policy,
+        keys.identity,
+        name="load",
+        caveats=Caveats(max_items=1 << 40, max_bytes=1 << 50),
+        url="http://127.0.0.1",
+        entropy=os.urandom,
+    )
+    folder = PodFolder(home / "pod")
+    publish(folder, policy)
+    return Pod(folder, keys.owner_key.hex, invite.database_key.reveal().hex())
+
+
+def make_body(key: str) -> bytes:
+    """A request body whose payload has ``ITEM_BYTES`` bytes; the server makes the id."""
+    payload = {"type": "Observation", "species": "Pygoscelis adeliae", "mass": 3750.5, "count": 7, "note": ""}
+    payload["note"] = "x" * (ITEM_BYTES - len(json.dumps(payload, separators=(",", ":"))))
+    envelope = {"auth": {"type": "ClientAuth", "databaseKey": key}, "payload": payload}
+    return json.dumps(envelope, separators=(",", ":")).encode()
+
+
+def free_port() -> int:
+    """A port nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_listening(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens at port {port} after 30 seconds")
+
+
+@contextlib.contextmanager
+def running(module: str, port: int, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``python -m module --port port`` for the length of a ``with`` block."""
+    command = [sys.executable, "-m", module, "--port", str(port), *arguments]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            _await_listening(port)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def fdatasync_ms(folder: Path) -> float:
+    """Median time of a 4 KiB append and fdatasync in ``folder``, in milliseconds."""
+    samples = []
+    with (folder / "probe").open("wb") as file:
+        for _ in range(FSYNC_SAMPLES):
+            file.write(bytes(4096))
+            began = time.perf_counter()
+            file.flush()
+            os.fdatasync(file.fileno())
+            samples.append((time.perf_counter() - began) * 1e3)
+    return statistics.median(samples)
+
+
+def _processes(root: int) -> list[int]:
+    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    return [root, *(pid for child in children for pid in _processes(int(child)))]
+
+
+def cpu_seconds(root: int) -> float:
+    """Processor time a process and its children have taken, in seconds."""
+    ticks = 0
+    for pid in _processes(root):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(root: int) -> dict[str, float]:
+    """Resident memory of a process and its children in MB: ``rss`` counts shared pages twice, ``pss`` once."""
+    found = {"rss": 0.0, "pss": 0.0}
+    for pid in _processes(root):
+        with contextlib.suppress(OSError):  # not ours to read: the server is not dumpable
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                name, _, rest = line.partition(":")
+                if name.lower() in found:
+                    found[name.lower()] += int(rest.split()[0]) * 1024 / 1e6
+    return found
+
+
+def _measure_one(target: Target, body: bytes, connections: int, seconds: float) -> Run:
+    before = cpu_seconds(target.pid)
+    found = load.run(target.port, target.path, body, connections=connections, seconds=seconds)
+    return Run(found, (cpu_seconds(target.pid) - before) / max(found.accepted, 1) * 1e6)
+
+
+def measure(
+    targets: list[Target], body: bytes, connections: int, *, rounds: int, seconds: float
+) -> dict[str, list[Run]]:
+    """Load every target in turn, ``rounds`` times."""
+    results: dict[str, list[Run]] = {target.name: [] for target in targets}
+    for _ in range(rounds):
+        for target in targets:
+            results[target.name].append(_measure_one(target, body, connections, seconds))
+    return results
+
+
+def _rate(runs: list[Run]) -> float:
+    return statistics.median(run.load.per_second for run in runs)
+
+
+def _row(name: str, runs: list[Run], base: float) -> str:
+    p50, p99 = (statistics.median(getattr(run.load, field) for run in runs) for field in ("p50_ms", "p99_ms"))
+    cpu_us = statistics.median(run.cpu_us for run in runs)
+    refused = sum(run.load.refused for run in runs)
+    rate = _rate(runs)
+    return f"  {name:<12}{rate:>10,.0f}/s{rate / base:>8.2f}{p50:>10.2f}{p99:>10.2f}{cpu_us:>10.0f}{refused:>9}"
+
+
+def report(connections: int, results: dict[str, list[Run]]) -> None:
+    """Print one table; ratios are to the null ``@post`` handler."""
+    base = _rate(results["null @post"])
+    print(f"\n{connections:>2} connections   accepted   ratio    p50 ms    p99 ms    cpu us  refused")
+    for name, runs in results.items():
+        print(_row(name, runs, base))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4, help="length of each load")
+    parser.add_argument("--rounds", type=int, default=3, help="times each is loaded")
+    parser.add_argument("--folder", type=Path, help="where the pod is made; a real disk tells most")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.folder or Path.cwd()) as name:
+        _run(Path(name), given.rounds, given.seconds)
+
+
+def _run(folder: Path, rounds: int, seconds: float) -> None:
+    pod = make_pod(folder / "home")
+    body, port, null_port = make_body(pod.key), free_port(), free_port()
+    path = f"/v4/{pod.owner}/create_item"
+    sync_ms = fdatasync_ms(folder)
+    print(f"load by {load.generator()}, {rounds} rounds of {seconds:g} s each, {os.cpu_count()} cores")
+    print(f"item {ITEM_BYTES} bytes; fdatasync of 4 KiB here: {sync_ms:.2f} ms")
+    with running("ingest", port, str(pod.folder.path)) as server, running("benchmarks.null_server", null_port) as null:
+        targets = [
+            Target("pod", port, path, server.pid),
+            Target("null @post", null_port, f"/post{path}", null.pid),
+            Target("null @asgi", null_port, f"/mount{path}", null.pid),
+        ]
+        load.run(port, path, body, connections=16, seconds=1)
+        for connections in CONNECTIONS:
+            before = pod.folder.vault.stat().st_size
+            results = measure(targets, body, connections, rounds=rounds, seconds=seconds)
+            report(connections, results)
+            if connections == 1:
+                _report_latency(results, sync_ms)
+            _report_bytes(pod, before, sum(run.load.accepted for run in results["pod"]))
+        used = memory_mb(server.pid)
+        print(f"\nserver's memory: {used['rss']:.0f} MB resident, {used['pss']:.0f} MB with shared pages once")
+
+
+def _report_latency(results: dict[str, list[Run]], sync_ms: float) -> None:
+    pod, null = (statistics.median(run.load.p50_ms for run in results[name]) for name in ("pod", "null @post"))
+    print(f"  p50 of one connection: {pod / (null + sync_ms):.2f} x (fdatasync + null @post)")
+
+
+def _report_bytes(pod: Pod, before: int, accepted: int) -> None:
+    time.sleep(2)  # the idle vault is closed: all of it is in vault.db
+    print(f"  bytes on disk an item: {(pod.folder.vault.stat().st_size - before) / accepted:.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from vault.errors import DamagedError, ForeignPodError, MalformedError, RollbackError
+from vault.errors import DamagedError, ForeignPodError, MalformedError, MissingError, RollbackError, TornError
 from vault.header import parse_header
 from vault.keys import LogKey, PodId
 from vault.notes import Checkpoint, epoch_of, origin_of, read_checkpoint, sign_checkpoint, verify_checkpoint
+from vault.pod import PodFolder, read_file
 from vault.tree import Frontier, Node, leaf_hash, peaks_of
+from vault.wal import holds_frames
 
 MAX_LOG_HEAD_BYTES = 1 << 16
 """A log.head larger than this is unreadable."""
@@ -154,30 +156,72 @@ def load_ledger(rows: Rows, *, pod_id: PodId, epoch: int, log_keys: Sequence[byt
     return Ledger(origin, frontier, next_seq, note)
 
 
-def _read_head(note: bytes, ledger: Ledger, pod_id: PodId, log_keys: Sequence[bytes]) -> Checkpoint | None:
-    """The head's checkpoint; None if it is unreadable or of an earlier epoch."""
+class LogHead(msgspec.Struct, frozen=True):
+    """What stood beside the vault before it was opened.
+
+    Attributes:
+        note: The bytes of log.head; None if there is none to read.
+        has_wal: Whether a write-ahead log with anything in it was there.
+    """
+
+    note: bytes | None
+    has_wal: bool
+
+
+def read_log_head(folder: PodFolder) -> LogHead:
+    """Look at log.head and the write-ahead log; before SQLite opens the vault, which makes an empty one.
+
+    Raises:
+        StorageError: The operating system refused.
+    """
+    has_wal = holds_frames(folder.wal)
     try:
-        found = read_checkpoint(note)
+        return LogHead(read_file(folder.log_head, MAX_LOG_HEAD_BYTES), has_wal)
+    except (MissingError, MalformedError):
+        return LogHead(None, has_wal)
+
+
+def _published(head: LogHead, ledger: Ledger, pod_id: PodId, log_keys: Sequence[bytes]) -> Checkpoint | None:
+    """The head's checkpoint; None if it is unreadable or of an earlier epoch."""
+    if head.note is None:
+        return None
+    try:
+        found = read_checkpoint(head.note)
         epoch, ours = epoch_of(found.origin, pod_id), epoch_of(ledger.origin, pod_id)
         if epoch <= ours:
-            return verify_checkpoint(note, ledger.origin, log_keys)
+            return verify_checkpoint(head.note, ledger.origin, log_keys)
     except (MalformedError, ForeignPodError, DamagedError):
         return None
     raise RollbackError(
-        f"the vault is in epoch {ours} of its log, log.head has seen epoch {epoch}: an older vault was put here. "
-        "Put the newest vault.db back, or run `repair`"
+        f"the vault is in epoch {ours} of its log, log.head has seen epoch {epoch}: "
+        "an older vault was put here. Put the newest vault.db back, or run `repair`"
+    )
+
+
+def _check_size(ledger: Ledger, size: int, *, has_wal: bool) -> None:
+    if size <= ledger.size:
+        return
+    found = f"the vault holds {ledger.size} batches, log.head has seen {size}"
+    if not has_wal:
+        raise TornError(
+            f"{found}: this is a database without its write-ahead log. "
+            "Put its vault.db-wal or the newest vault.db here, or run `repair`"
+        )
+    raise RollbackError(
+        f"{found}: an older vault was put here. "
+        "Put the newest vault.db and vault.db-wal back, or run `repair`"
     )
 
 
 def check_head(
-    rows: Rows, ledger: Ledger, note: bytes | None, *, pod_id: PodId, log_keys: Sequence[bytes]
+    rows: Rows, ledger: Ledger, head: LogHead, *, pod_id: PodId, log_keys: Sequence[bytes]
 ) -> str | None:
     """Compare the vault's log with the checkpoint the server last published.
 
     Args:
         rows: The vault.
         ledger: Its log, loaded.
-        note: The bytes of log.head, or None if there is none.
+        head: What ``read_log_head`` found before the vault was opened.
         pod_id: Its pod.
         log_keys: Public keys that may have signed it.
 
@@ -185,20 +229,19 @@ def check_head(
         A warning if there is nothing to compare with; None if all is well.
 
     Raises:
+        TornError: The vault's log is smaller than the published one, and no
+            write-ahead log was there that could hold the rest.
         RollbackError: The vault's log is smaller than, or forks from, the
             published one, or of an earlier epoch.
     """
-    head = None if note is None else _read_head(note, ledger, pod_id, log_keys)
-    if head is None:
-        return None if ledger.size == 0 and note is None else "log.head is missing or unreadable; it is written anew"
-    if head.size > ledger.size:
+    published = _published(head, ledger, pod_id, log_keys)
+    if published is None:
+        is_new = ledger.size == 0 and head.note is None
+        return None if is_new else "log.head is missing or unreadable; it is written anew"
+    _check_size(ledger, published.size, has_wal=head.has_wal)
+    if frontier_at(rows, published.size).root() != published.root:
         raise RollbackError(
-            f"the vault holds {ledger.size} batches, log.head has seen {head.size}: an older vault was put here, or "
-            "its write-ahead log is missing. Put the newest vault.db and vault.db-wal back, or run `repair`"
-        )
-    if frontier_at(rows, head.size).root() != head.root:
-        raise RollbackError(
-            f"the vault's log is not the one log.head has seen at {head.size} batches: another vault was put here. "
-            "Put the right vault.db back, or run `repair`"
+            f"the vault's log is not the one log.head has seen at {published.size} batches: "
+            "another vault was put here. Put the right vault.db back, or run `repair`"
         )
     return None

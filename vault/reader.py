@@ -8,21 +8,21 @@ which needs no key and does not stop the writer. Whether all of it is true is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from vault.connection import ReadConnection
 from vault.database import connect_read
 from vault.encoding import un_mp
-from vault.errors import DamagedError, MissingError
+from vault.errors import DamagedError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
 from vault.keys import FileKey
-from vault.ledger import Ledger, check_head, load_ledger
+from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.meta import Meta, parse_meta
 from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
-from vault.pod import PodFolder, read_file
+from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy
 from vault.properties import Scalar, ValueType
 from vault.views import open_view
@@ -100,21 +100,24 @@ class Reader:
         slots: Each slot's number to its name and keys.
     """
 
-    def __init__(self, folder: PodFolder, policy: Policy, identity: Identity, rows: ReadConnection) -> None:
+    def __init__(
+        self, folder: PodFolder, policy: Policy, identity: Identity, rows: ReadConnection, head: LogHead
+    ) -> None:
         self.folder = folder
         self.policy = policy
         self.rows = rows
         self.identity = identity
         log_keys = policy.vault_logs
         self.meta: Meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), policy.pod_id)
-        self.ledger: Ledger = load_ledger(rows, pod_id=policy.pod_id, epoch=self.meta.epoch, log_keys=log_keys)
-        head = _log_head(folder)
+        self.ledger: Ledger = load_ledger(
+            rows, pod_id=policy.pod_id, epoch=self.meta.epoch, log_keys=log_keys
+        )
         self.warning = check_head(rows, self.ledger, head, pod_id=policy.pod_id, log_keys=log_keys)
         self.slots: dict[int, SlotSecrets] = {
             issued.slot.number: issued.secrets for issued in issued_slots(policy, identity)
         }
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,14 +132,12 @@ class Reader:
         """
         order = " DESC" if is_newest_first else ""
         for number, first_seq, packed, wraps, signature, checkpoint in self.rows.rows(_BATCHES + order):
-            yield StoredBatch(
-                number, first_seq, packed, parse_header(packed), wraps, signature, checkpoint
-            )
+            yield StoredBatch(number, first_seq, packed, parse_header(packed), wraps, signature, checkpoint)
 
     def sealed_items(self, batch: StoredBatch) -> list[tuple[bytes | None, bytes, bytes, bytes | None]]:
         """A batch's rows in order: name, C, digest, and the sealed item (None if erased)."""
         last = batch.first_seq + batch.header.count
-        return self.rows.execute(  # type: ignore[return-value]  # the columns' types are the schema's
+        return self.rows.execute(
             "SELECT name, c, digest, sealed FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
             (batch.first_seq, last),
         )
@@ -149,7 +150,9 @@ class Reader:
             DamagedError: It was altered.
             MalformedError: Its wraps are not of their format.
         """
-        later = dict(self.rows.execute("SELECT kid, wrap FROM rewrap WHERE batch = ?", (batch.number,)))
+        later: dict[bytes, bytes] = dict(
+            self.rows.execute("SELECT kid, wrap FROM rewrap WHERE batch = ?", (batch.number,))
+        )
         return OpenedBatch(self.identity, batch.header, batch.wraps, later)
 
     def _stored(self, batch: StoredBatch, opened: OpenedItem) -> StoredItem:
@@ -208,13 +211,6 @@ def parse_members(canonical: bytes) -> dict[str, Scalar]:
     return members
 
 
-def _log_head(folder: PodFolder) -> bytes | None:
-    try:
-        return read_file(folder.log_head, 1 << 16)
-    except MissingError:
-        return None
-
-
 def file_key_of(policy: Policy, identity: Identity) -> FileKey:
     """Open the pod's file key; see ``vault.opening.open_file_key`` for the errors."""
     return open_file_key(identity, policy.file_key, policy.pod_id)
@@ -231,10 +227,12 @@ def open_reader(copy: PodFolder, identity: Identity) -> Reader:
         WrongKeyError: The identity is not one of the pod's recipients, or the
             vault does not open under the pod's file key.
         MissingError: A file is not there.
-        DamagedError: The vault is empty, plaintext, cut or torn, or its log
-            does not agree with itself.
+        DamagedError: The vault is empty, plaintext or cut, or its log does not
+            agree with itself.
         ForeignPodError: The vault is another pod's.
         FormatTooNewError: A later version wrote it.
+        TornError: It is smaller than its log.head, and its write-ahead log is
+            missing; among the damaged.
         RollbackError: It is older than its log.head.
         PolicyError: slots.json is not signed by this identity or one it endorsed.
         MalformedError: A file is not of its format.
@@ -242,9 +240,10 @@ def open_reader(copy: PodFolder, identity: Identity) -> Reader:
     """
     policy = load_policy(copy, is_edited=True)
     check_signer(policy, identity.signer)
+    head = read_log_head(copy)
     rows = connect_read(copy.vault, file_key_of(policy, identity))
     try:
-        return Reader(copy, policy, identity, rows)
+        return Reader(copy, policy, identity, rows, head)
     except BaseException:
         rows.close()
         raise

@@ -20,18 +20,16 @@ from vault.deciding import Deciding, SlotStates, Submission, decide
 from vault.errors import (
     BusyError,
     DamagedError,
-    MalformedError,
-    MissingError,
     OutcomeUnknownError,
     PolicyError,
 )
 from vault.files import replace_file
 from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
-from vault.ledger import MAX_LOG_HEAD_BYTES, Extension, Ledger, Rows, check_head, load_ledger
+from vault.ledger import Extension, Ledger, Rows, check_head, load_ledger, read_log_head
 from vault.locks import Lock, WriterTurn, hold_vault
 from vault.meta import parse_meta
-from vault.pod import PodFolder, read_file
+from vault.pod import PodFolder
 from vault.policies import Policy, check_successor, parse_policy
 from vault.proving import BatchProofs, Receipts, proofs_of
 from vault.sealing import Entropy, seal_batch
@@ -101,7 +99,11 @@ class Writer:
     )
 
     def __init__(
-        self, tools: _Tools, connection: AppendConnection, locks: tuple[Lock, WriterTurn], inspected: _Inspected
+        self,
+        tools: _Tools,
+        connection: AppendConnection,
+        locks: tuple[Lock, WriterTurn],
+        inspected: _Inspected,
     ) -> None:
         self._tools = tools
         self._connection = connection
@@ -198,8 +200,8 @@ class Writer:
         """Take up what has committed, if it was committed to the files that are still there."""
         if not self._connection.files_unchanged():
             raise OutcomeUnknownError(
-                "vault.db or its write-ahead log was replaced while the server had it open: what it accepts would be "
-                "lost. Nothing was acknowledged; put the vault back and send again"
+                "vault.db or its write-ahead log was replaced while the server had it open: "
+                "what it accepts would be lost. Nothing was acknowledged; put the vault back and send again"
             )
         for number, state in decided.changed_slots().items():
             self._slots[number] = state.committed()
@@ -215,7 +217,9 @@ class Writer:
     def _make_room(self) -> None:
         frames = self._connection.wal_frames
         if frames >= TRUNCATE_FRAMES and not self._truncate() and frames >= MAX_WAL_FRAMES:
-            raise BusyError("a snapshot has kept the write-ahead log from being moved for 1 GiB; try again later")
+            raise BusyError(
+                "a snapshot has kept the write-ahead log from being moved for 1 GiB; try again later"
+            )
 
     def _truncate(self) -> bool:
         turn = self._turn.try_exclusive()
@@ -247,13 +251,6 @@ class Writer:
         return True
 
 
-def _read_head(folder: PodFolder) -> bytes | None:
-    try:
-        return read_file(folder.log_head, MAX_LOG_HEAD_BYTES)
-    except (MissingError, MalformedError):
-        return None
-
-
 def _accepted_policy(rows: Rows) -> Policy:
     found = rows.execute("SELECT pod_toml, slots_json FROM policy ORDER BY revision DESC LIMIT 1")
     if not found:
@@ -264,10 +261,11 @@ def _accepted_policy(rows: Rows) -> Policy:
 
 def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected:
     pod_id, log_keys = policy.pod_id, policy.vault_logs
+    head = read_log_head(folder)
     with connect_inspect(folder.vault, file_key) as rows:
         meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), pod_id)
         ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
-        warning = check_head(rows, ledger, _read_head(folder), pod_id=pod_id, log_keys=log_keys)
+        warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)
         accepted = _accepted_policy(rows)
     check_successor(accepted, policy)
     return _Inspected(ledger, accepted, [warning] if warning else [])
@@ -296,11 +294,13 @@ def open_writer(
         LockedError: Another process has the vault open for writing.
         MissingError: There is no vault.db.
         WrongKeyError: The file key does not open it.
-        DamagedError: It is empty, plaintext, cut or torn, or its log does not
-            agree with itself.
+        DamagedError: It is empty, plaintext or cut, or its log does not agree
+            with itself.
         FormatTooNewError: A later version wrote it.
         FormatTooOldError: `upgrade` has not been run.
         ForeignPodError: It is another pod's.
+        TornError: It is smaller than its log.head, and its write-ahead log is
+            missing; among the damaged.
         RollbackError: It is older than its log.head.
         PolicyError: The policy may not follow the accepted one, or does not
             list this log key.

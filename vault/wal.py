@@ -27,6 +27,22 @@ _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
 _Checksum = tuple[int, int]
 
 
+def holds_frames(wal: Path) -> bool:
+    """Return whether a log has room for a frame: one that is absent or empty has nothing to lose.
+
+    Asked before SQLite opens the vault, which makes an empty log where there is none.
+
+    Raises:
+        StorageError: The operating system refused.
+    """
+    try:
+        return wal.stat().st_size > HEADER_BYTES
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise storage_error(wal, exc) from exc
+
+
 def newest_committed_page(wal: Path, number: int) -> bytes | None:
     """Return the newest committed image of a page.
 

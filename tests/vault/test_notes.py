@@ -145,6 +145,20 @@ def test_there_is_room_for_sixteen_large_signatures() -> None:
     assert verify_checkpoint(note, ORIGIN, [LOG_KEY.public]).size == 5
 
 
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_note_of_exactly_the_limit_is_read(beyond: int) -> None:
+    """131,072 bytes and no more: what is refused for its length is never parsed."""
+    note = sign_checkpoint(Checkpoint(ORIGIN, 5, bytes(32)), LOG_KEY)
+    line = "\u2014 {} AAAAAAA=\n"
+    name = "w" * (131_072 + beyond - len(note) - len(line.format("").encode()))
+    note += line.format(name).encode()
+    if beyond:
+        with pytest.raises(MalformedError, match="a signed note of at most 131072 bytes was expected"):
+            read_checkpoint(note)
+    else:
+        assert read_checkpoint(note).size == 5
+
+
 @given(epoch=st.integers(1, 10**19 - 1))
 def test_an_origin_gives_its_epoch_back(epoch: int) -> None:
     """An epoch is read from the origin before the origin is verified."""
@@ -159,7 +173,8 @@ def test_an_origin_shows_half_of_the_pod_id() -> None:
 def test_the_origin_of_another_pod_is_told_from_no_origin() -> None:
     """A whole file of another pod is another mistake than a damaged one."""
     foreign = origin_of(OwnerKey(bytes(32)).pod_id, 1)
-    with pytest.raises(ForeignPodError, match="is of pod"):
+    sentence = f"the checkpoint is of pod {foreign[11:43]}, {ORIGIN[11:43]} was expected"
+    with pytest.raises(ForeignPodError, match=sentence):
         epoch_of(foreign, POD_ID)
 
 

@@ -149,6 +149,22 @@ def test_the_largest_receipt_fits_a_header_line() -> None:
     assert len(encode_receipt(_receipt(count=512, index=0, batch=2**37))) <= MAX_RECEIPT_BYTES
 
 
+def test_a_receipt_of_exactly_the_limit_is_read() -> None:
+    """Witnesses' signatures may fill it up to the limit, and not beyond."""
+    receipt = _receipt(1, 0, 1)
+    room = MAX_RECEIPT_BYTES // 4 * 3 - len(receipt_text(receipt))
+    shortest = len("\u2014  AAAAAAA=\n".encode())
+    for name_bytes, is_read in [(room - shortest, True), (room - shortest + 1, False)]:
+        line = f"\u2014 {'w' * name_bytes} AAAAAAA=\n".encode()
+        encoded = encode_receipt(msgspec.structs.replace(receipt, checkpoint=receipt.checkpoint + line))
+        assert (len(encoded) == MAX_RECEIPT_BYTES) is is_read
+        if is_read:
+            assert encode_receipt(decode_receipt(encoded)) == encoded
+        else:
+            with pytest.raises(MalformedError, match=r"a receipt of at most 4000 characters was expected"):
+                decode_receipt(encoded)
+
+
 @given(receipt=receipts)
 def test_a_receipt_is_read_as_it_was_given_and_verifies(receipt: Receipt) -> None:
     """Any item of any batch, at any place in the log."""

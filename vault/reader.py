@@ -25,6 +25,7 @@ from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_f
 from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy
 from vault.properties import Scalar, ValueType
+from vault.torn import check_pages
 from vault.views import open_view
 
 
@@ -231,8 +232,8 @@ def open_reader(copy: PodFolder, identity: Identity) -> Reader:
             agree with itself.
         ForeignPodError: The vault is another pod's.
         FormatTooNewError: A later version wrote it.
-        TornError: It is smaller than its log.head, and its write-ahead log is
-            missing; among the damaged.
+        TornError: Its write-ahead log is missing, or of another time; among
+            the damaged.
         RollbackError: It is older than its log.head.
         PolicyError: slots.json is not signed by this identity or one it endorsed.
         MalformedError: A file is not of its format.
@@ -241,6 +242,7 @@ def open_reader(copy: PodFolder, identity: Identity) -> Reader:
     policy = load_policy(copy, is_edited=True)
     check_signer(policy, identity.signer)
     head = read_log_head(copy)
+    check_pages(copy)
     rows = connect_read(copy.vault, file_key_of(policy, identity))
     try:
         return Reader(copy, policy, identity, rows, head)

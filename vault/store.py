@@ -33,6 +33,7 @@ from vault.pod import PodFolder
 from vault.policies import Policy, check_successor, parse_policy
 from vault.proving import BatchProofs, Receipts, proofs_of
 from vault.sealing import Entropy, seal_batch
+from vault.torn import check_newest, check_pages
 from vault.writing import write_batch, write_slots
 
 MAX_BATCH_BYTES = 8 << 20
@@ -173,9 +174,18 @@ class Writer:
             ]
             if extension:
                 self._connection.commit()
+        self._check_files()
         if extension:
             self._keep(decided, extension)
         return answers
+
+    def _check_files(self) -> None:
+        """Refuse to answer from files that are not where they were: what they hold will be lost."""
+        if not self._connection.files_unchanged():
+            raise OutcomeUnknownError(
+                "vault.db or its write-ahead log was replaced while the server had it open: what it accepts would be "
+                "lost. Nothing was acknowledged; put the vault back and send again"
+            )
 
     def _write(self, policy: Policy, decided: Deciding) -> tuple[Extension, BatchProofs]:
         sealed = seal_batch(
@@ -261,14 +271,43 @@ def _accepted_policy(rows: Rows) -> Policy:
 
 def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected:
     pod_id, log_keys = policy.pod_id, policy.vault_logs
-    head = read_log_head(folder)
+    head, log = read_log_head(folder), check_pages(folder)
     with connect_inspect(folder.vault, file_key) as rows:
         meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), pod_id)
         ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
+        check_newest(rows, ledger.size, log)
         warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)
         accepted = _accepted_policy(rows)
     check_successor(accepted, policy)
     return _Inspected(ledger, accepted, [warning] if warning else [])
+
+
+def _connect(folder: PodFolder, file_key: FileKey, turn: WriterTurn) -> AppendConnection:
+    """Open to append, with an empty write-ahead log.
+
+    A commit that survived in the page cache alone would otherwise be
+    acknowledged on retry without ever having been synced. Closing is a
+    checkpoint, so a log that is not empty is opened under ``copy.lock`` only.
+    """
+    if not _has_log(folder):
+        return connect_append(folder.vault, file_key)
+    held = turn.try_exclusive()
+    if held is None:
+        raise BusyError("a snapshot is being taken of a vault that was not closed cleanly; try again")
+    with held, contextlib.ExitStack() as undo:
+        connection = connect_append(folder.vault, file_key)
+        undo.callback(connection.close)
+        if not connection.truncate_wal():
+            raise BusyError("another program is reading the vault where it lies; stop it and try again")
+        undo.pop_all()
+    return connection
+
+
+def _has_log(folder: PodFolder) -> bool:
+    try:
+        return folder.wal.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def open_writer(
@@ -284,7 +323,7 @@ def open_writer(
 
     Args:
         folder: The pod's folder.
-        policy: Verified; committed to the vault if it is new.
+        policy: Verified; the first commit stores it if it is new.
         file_key: From the slot that was opened.
         log_key: The pod's log.key.
         now_ms: The clock.
@@ -299,8 +338,8 @@ def open_writer(
         FormatTooNewError: A later version wrote it.
         FormatTooOldError: `upgrade` has not been run.
         ForeignPodError: It is another pod's.
-        TornError: It is smaller than its log.head, and its write-ahead log is
-            missing; among the damaged.
+        TornError: Its write-ahead log is missing, or of another time; among
+            the damaged.
         RollbackError: It is older than its log.head.
         PolicyError: The policy may not follow the accepted one, or does not
             list this log key.
@@ -317,17 +356,7 @@ def open_writer(
         undo.callback(turn.close)
         # Read-only first: a vault that is refused keeps its write-ahead log as it is.
         inspected = _inspect(folder, policy, file_key)
-        # Opening and failing would close, and closing is a checkpoint: never during a copy.
-        held = turn.try_exclusive()
-        if held is None:
-            raise BusyError("a snapshot of this vault is being taken; try again")
-        with held:
-            connection = connect_append(folder.vault, file_key)
-            undo.callback(connection.close)
-            # A commit that survived in the page cache alone would be acknowledged
-            # on retry without ever having been synced.
-            connection.truncate_wal()
+        connection = _connect(folder, file_key, turn)
         writer = Writer(_Tools(folder, log_key, now_ms, entropy), connection, (vault_lock, turn), inspected)
-        writer.accept(policy)
         undo.pop_all()
     return writer

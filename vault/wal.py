@@ -1,7 +1,8 @@
 """Reads SQLite's write-ahead log without SQLite, and without changing a thing.
 
-For one question before a vault is opened: what is the newest committed image of
-a page? SQLite answers it the same way, but by then it has opened the files.
+For what is asked before a vault is opened: what is the newest committed image of
+a page, and which pages are there? SQLite answers it the same way, but by then it
+has opened the files.
 Follows https://www.sqlite.org/fileformat2.html, 4.1 to 4.4. The images are
 SQLCipher's pages, still encrypted; their keys are none of this module's business.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from vault.disk import storage_error
 
@@ -25,6 +26,47 @@ _VERSION = 3007000
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
 
 _Checksum = tuple[int, int]
+
+
+class Survey(NamedTuple):
+    """What the committed part of a log holds.
+
+    Attributes:
+        commits: Transactions.
+        database_pages: How many pages the database has after the last of them; 0 without one.
+        pages: The numbers of the pages that have an image in it.
+    """
+
+    commits: int
+    database_pages: int
+    pages: frozenset[int]
+
+
+def survey(wal: Path) -> Survey:
+    """Return what a log holds, counted as ``newest_committed_page`` does; about 70 us a frame.
+
+    Raises:
+        StorageError: The log cannot be read.
+    """
+    try:
+        with wal.open("rb") as log:
+            return _survey(log)
+    except FileNotFoundError:
+        return Survey(0, 0, frozenset())
+    except OSError as exc:
+        raise storage_error(wal, exc) from exc
+
+
+def _survey(log: IO[bytes]) -> Survey:
+    commits, database_pages = 0, 0
+    committed: set[int] = set()
+    pending: set[int] = set()
+    for frame in _valid_frames(log):
+        pending.add(frame.number)
+        if frame.database_pages:
+            commits, database_pages = commits + 1, frame.database_pages
+            committed |= pending
+    return Survey(commits, database_pages, frozenset(committed))
 
 
 def holds_frames(wal: Path) -> bool:
@@ -71,16 +113,23 @@ def newest_committed_page(wal: Path, number: int) -> bytes | None:
 
 def _newest(log: IO[bytes], number: int) -> bytes | None:
     committed = pending = None
-    for frame_number, is_commit, page in _valid_frames(log):
-        if frame_number == number:
-            pending = page
-        if is_commit:
+    for frame in _valid_frames(log):
+        if frame.number == number:
+            pending = frame.page
+        if frame.database_pages:
             committed = pending
     return committed
 
 
-def _valid_frames(log: IO[bytes]) -> Iterator[tuple[int, bool, bytes]]:
-    """Yield page number, whether the frame ends a transaction, and image of each valid frame."""
+class _Frame(NamedTuple):
+    """One page image; ``database_pages`` is 0 but in the frame that ends a transaction."""
+
+    number: int
+    database_pages: int
+    page: bytes
+
+
+def _valid_frames(log: IO[bytes]) -> Iterator[_Frame]:
     header = log.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
         return
@@ -96,7 +145,7 @@ def _valid_frames(log: IO[bytes]) -> Iterator[tuple[int, bool, bytes]]:
         checksum = _checksum(order, frame[:8] + frame[24:], checksum)
         if salts_and_stored != [salt_1, salt_2, *checksum]:
             return
-        yield number, database_pages > 0, frame[24:]
+        yield _Frame(number, database_pages, frame[24:])
 
 
 def _checksum(order: str, content: bytes, seed: _Checksum) -> _Checksum:

@@ -216,5 +216,11 @@ class ReadConnection(_Statements):
         the WAL is moved into it before.
         """
         self.truncate_wal()
-        found = self.execute("PRAGMA cipher_integrity_check") + self.execute("PRAGMA integrity_check")
-        return [str(problem) for (problem,) in found if problem != "ok"]
+        return self._complaints("PRAGMA cipher_integrity_check") + self._complaints("PRAGMA integrity_check")
+
+    def _complaints(self, check: str) -> list[str]:
+        try:
+            return [str(line) for (line,) in self.execute(check) if line != "ok"]
+        except DamagedError as exc:
+            # The check itself ran into a page that does not open.
+            return [str(exc)]

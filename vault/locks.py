@@ -174,8 +174,9 @@ class WriterTurn:
 
         Returns:
             A context in which to checkpoint or close, and after which both
-            locks are free. Or None: go on committing and try again later. The
-            turn is kept then, so no new copy begins before that later try.
+            locks are free. Or None: go on committing and try again soon. The
+            turn is kept then, so no new copy begins before that next try, or
+            before ``give_up``.
         """
         if self._turn.try_exclusive() and self._copy.try_exclusive():
             return self._held()

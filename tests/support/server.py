@@ -82,12 +82,11 @@ class Server:
 
     def _read(self) -> None:
         assert self.process.stderr
-        for line in self.process.stderr:
-            with self._changed:
-                self._lines.append(line.decode())
-                self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
+        with self.process.stderr as lines:
+            for line in lines:
+                with self._changed:
+                    self._lines.append(line.decode())
+                    self._changed.notify_all()
 
     @property
     def log(self) -> str:

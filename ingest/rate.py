@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 
 MINUTE_SECONDS = 60.0
+ROUNDING = 1e-9
+"""Minutes; who waits exactly as long as told must not fail by a float's last bit."""
 
 
 class Meter:
@@ -29,12 +31,6 @@ class Meter:
         self._items_left, self._bytes_left = float(rate[0]), float(rate[1])
         self._at = now
 
-    def _fill(self, now: float) -> None:
-        minutes = max(now - self._at, 0.0) / MINUTE_SECONDS
-        self._items_left = min(self._items_left + minutes * self.rate[0], self.rate[0])
-        self._bytes_left = min(self._bytes_left + minutes * self.rate[1], self.rate[1])
-        self._at = now
-
     def charge(self, body_bytes: int, now: float) -> int:
         """Charge one request.
 
@@ -46,10 +42,11 @@ class Meter:
             0 if it was charged; else the whole seconds to wait, and nothing
             was charged.
         """
-        self._fill(now)
-        missing = max((1 - self._items_left) / self.rate[0], (body_bytes - self._bytes_left) / self.rate[1])
-        if missing > 0:
-            return max(math.ceil(missing * MINUTE_SECONDS), 1)
-        self._items_left -= 1
-        self._bytes_left -= body_bytes
+        minutes = max(now - self._at, 0.0) / MINUTE_SECONDS
+        items_left = min(self._items_left + minutes * self.rate[0], self.rate[0]) - 1
+        bytes_left = min(self._bytes_left + minutes * self.rate[1], self.rate[1]) - body_bytes
+        missing_minutes = max(-items_left / self.rate[0], -bytes_left / self.rate[1])
+        if missing_minutes > ROUNDING:
+            return math.ceil((missing_minutes - ROUNDING) * MINUTE_SECONDS)
+        self._items_left, self._bytes_left, self._at = items_left, bytes_left, now
         return 0

@@ -1,0 +1,163 @@
+"""Group commit: what waits together is committed together, in order, one commit at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from ingest.committer import (
+    MOST_BATCH_BYTES,
+    MOST_ITEMS,
+    MOST_WAITING_BYTES,
+    MOST_WAITING_ITEMS,
+    Committer,
+)
+
+
+class _Writer:
+    """A thread that takes batches, and can be held so that a queue forms."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.may_commit = threading.Event()
+        self.may_commit.set()
+        self.fails_at: int | None = None
+        self._running = 0
+        self.most_running = 0
+        self.executor = ThreadPoolExecutor(4)
+
+    def start(self, batch: Sequence[int]) -> Future[Sequence[str]]:
+        return self.executor.submit(self._commit, list(batch))
+
+    def _commit(self, batch: list[int]) -> list[str]:
+        self._running += 1
+        self.most_running = max(self.most_running, self._running)
+        self.may_commit.wait(10)
+        self._running -= 1
+        self.batches.append(batch)
+        if self.fails_at in batch:
+            raise OSError("the disk went away")
+        return [f"stored {number}" for number in batch]
+
+
+def _explain(error: BaseException) -> str:
+    return f"failed: {type(error).__name__}"
+
+
+@pytest.fixture
+def writer() -> Iterator[_Writer]:
+    """A writer whose threads end with the test."""
+    writer = _Writer()
+    yield writer
+    writer.may_commit.set()
+    writer.executor.shutdown()
+
+
+def _committer(writer: _Writer) -> Committer[int, str]:
+    return Committer(writer.start, _explain)
+
+
+async def test_one_item_waits_for_nobody(writer: _Writer) -> None:
+    """At one client the latency is one commit: no timer, no minimum."""
+    committer = _committer(writer)
+
+    assert await committer.submit(1, 10) == "stored 1"
+    assert writer.batches == [[1]]
+    assert committer.is_idle
+
+
+async def test_items_of_one_turn_share_a_commit_in_their_order(writer: _Writer) -> None:
+    """One fsync for all of them is where the throughput comes from."""
+    answers = await asyncio.gather(
+        *(_committer_submit for _committer_submit in _submit(_committer(writer), 64))
+    )
+
+    assert answers == [f"stored {number}" for number in range(64)]
+    assert writer.batches == [list(range(64))]
+
+
+def _submit(committer: Committer[int, str], count: int) -> list[asyncio.Future[str]]:
+    return [committer.submit(number, 1) for number in range(count)]
+
+
+async def test_what_arrives_during_a_commit_becomes_the_next_batch(writer: _Writer) -> None:
+    """One commit is in flight at a time; the rest waits together."""
+    committer = _committer(writer)
+    writer.may_commit.clear()
+    first = committer.submit(0, 1)
+    await asyncio.sleep(0.05)
+    later = [committer.submit(number, 1) for number in range(1, 20)]
+    await asyncio.sleep(0.05)
+    writer.may_commit.set()
+    await asyncio.gather(first, *later)
+
+    assert writer.batches == [[0], list(range(1, 20))]
+    assert writer.most_running == 1
+
+
+async def test_a_batch_is_bounded_by_items(writer: _Writer) -> None:
+    """512 is the format's bound; what is beyond it is the next batch's."""
+    committer = _committer(writer)
+    await asyncio.gather(*_submit(committer, MOST_ITEMS + 1))
+
+    assert [len(batch) for batch in writer.batches] == [MOST_ITEMS, 1]
+
+
+async def test_a_batch_is_bounded_by_bytes(writer: _Writer) -> None:
+    """Large items make small batches; one item alone always fits."""
+    committer = _committer(writer)
+    sizes = [MOST_BATCH_BYTES // 2, MOST_BATCH_BYTES // 2, 1, MOST_BATCH_BYTES + 1, 1]
+    await asyncio.gather(*(committer.submit(number, size) for number, size in enumerate(sizes)))
+
+    assert writer.batches == [[0, 1], [2], [3], [4]]
+
+
+async def test_a_failed_commit_fails_all_of_its_batch_and_nothing_else(writer: _Writer) -> None:
+    """Nobody is told that an item of it was stored; the next batch is tried all the same."""
+    committer = _committer(writer)
+    writer.fails_at = 3
+    failed = await asyncio.gather(*_submit(committer, 5))
+    writer.fails_at = None
+
+    assert failed == ["failed: OSError"] * 5
+    assert await committer.submit(9, 1) == "stored 9"
+
+
+async def test_the_queue_is_bounded_by_items_and_bytes(writer: _Writer) -> None:
+    """Beyond it a caller is told to try again, instead of memory running out."""
+    committer = _committer(writer)
+    writer.may_commit.clear()
+    running = committer.submit(0, 1)
+    await asyncio.sleep(0.05)
+    assert committer.has_room(MOST_WAITING_BYTES + 1)
+
+    waiting = [committer.submit(1, MOST_WAITING_BYTES)]
+    assert not committer.has_room(1)
+    writer.may_commit.set()
+    await asyncio.gather(running, *waiting)
+    assert committer.has_room(1)
+
+    writer.may_commit.clear()
+    waiting = _submit(committer, MOST_WAITING_ITEMS)
+    assert not committer.has_room(1)
+    writer.may_commit.set()
+    await asyncio.gather(*waiting)
+    assert committer.has_room(1)
+
+
+async def test_a_caller_that_gives_up_does_not_cancel_the_commit(writer: _Writer) -> None:
+    """What was accepted is committed; the others of its batch get their answers."""
+    committer = _committer(writer)
+    writer.may_commit.clear()
+    first, second = committer.submit(1, 1), committer.submit(2, 1)
+    await asyncio.sleep(0.05)
+    first.cancel()
+    writer.may_commit.set()
+
+    assert await second == "stored 2"
+    assert writer.batches == [[1, 2]]
+    assert committer.is_idle

@@ -102,5 +102,5 @@ def _conflict(column: Column, known: Column, answer: Refused) -> str:
 def _only_the_maintainer(answer: Refused) -> str:
     return (
         f"the pod takes no declarations from this invite ({clean(answer.sentence)}); if it now refuses "
-        "fields it does not know, ask the maintainer to declare them: `shared-pod schema learn` reads this file"
+        "fields it does not know, ask the maintainer to declare them with `shared-pod schema learn`"
     )

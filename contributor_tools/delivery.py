@@ -69,9 +69,9 @@ class Delivery:
         self._outgoing = outgoing
         # Daemons: the second Ctrl-C must not wait for a server that is silent.
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(connections)]
-        for worker in workers:
-            worker.start()
         try:
+            for worker in workers:
+                worker.start()
             self._join(workers, tick)
         except KeyboardInterrupt:
             self._stop.set()

@@ -18,7 +18,7 @@ from contributor_tools.client import Client, NotSent
 from contributor_tools.console import say
 from contributor_tools.declaring import declare
 from contributor_tools.delivery import Delivery
-from contributor_tools.patience import Patience
+from contributor_tools.patience import FIRST_SECONDS, Patience
 from contributor_tools.payloads import Outgoing, Rejected, payloads
 from contributor_tools.preview import Survey
 from contributor_tools.progress import progress
@@ -53,6 +53,7 @@ class Run:
         address: Where to.
         invite: With what key.
         connections: How many at most.
+        first_seconds: Longest wait for the server's first answer of any kind.
         clock: Monotonic seconds.
 
     Attributes:
@@ -65,6 +66,7 @@ class Run:
         invite: Invite,
         *,
         connections: int,
+        first_seconds: float = FIRST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rejected: dict[int, str] = {}
@@ -74,7 +76,7 @@ class Run:
         self._clock = clock
         self._started = clock()
         self._stop = threading.Event()
-        self._patience = Patience(clock)
+        self._patience = Patience(clock, first_seconds=first_seconds)
         self._tls = ssl.create_default_context()
 
     def send(self, source: Source, found: Survey) -> Summary:

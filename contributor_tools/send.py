@@ -23,6 +23,7 @@ from contributor_tools.console import clean, say
 from contributor_tools.exits import Exit
 from contributor_tools.invite_file import exposure, read_invite
 from contributor_tools.opening_tables import CSV, JSONL, open_table, with_types
+from contributor_tools.patience import FIRST_SECONDS
 from contributor_tools.preview import Survey, preview_lines, survey
 from contributor_tools.rejects import rejected_path, write_rejected
 from contributor_tools.run import Run, Source
@@ -46,6 +47,7 @@ class Options(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     types: tuple[str, ...]
     connections: int
+    first_seconds: float
     is_plain_http_allowed: bool
     is_agreed: bool
     is_json: bool
@@ -76,6 +78,15 @@ class Options(msgspec.Struct, frozen=True):
     default=DEFAULT_CONNECTIONS,
     show_default=True,
     help="Rows on their way at once; 1 keeps their order.",
+)
+@click.option(
+    "--patience",
+    "first_seconds",
+    type=click.FloatRange(0),
+    default=FIRST_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest wait for the first answer.",
 )
 @click.option("--insecure-http", "is_plain_http_allowed", is_flag=True, help="Allow an http:// address.")
 @click.option("--yes", "is_agreed", is_flag=True, help="Send without asking.")
@@ -123,7 +134,7 @@ def send_file(options: Options) -> Exit:
         if not _is_agreed(options, found.count):
             say("Nothing was sent.")
             return Exit.FAILED
-        run = Run(address, invite, connections=options.connections)
+        run = Run(address, invite, connections=options.connections, first_seconds=options.first_seconds)
         return _finish(options, source, run.send(source, found), run.rejected)
 
 

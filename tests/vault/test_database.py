@@ -238,7 +238,7 @@ def test_another_database_under_the_same_key_is_no_vault(path: Path, open_: Any)
 
 @pytest.mark.parametrize("open_", OPENERS)
 def test_a_refused_vault_is_closed(path: Path, open_: Any) -> None:
-    """No file stays open. (Looking cannot remove the empty log that SQLite makes for it.)"""
+    """No file stays open. Looking cannot remove the empty log that SQLite makes for it."""
     _without_meta(path)
     with pytest.raises(DamagedError):
         open_(path, FILE_KEY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 from tests.support.child import Child
 from tests.support.vaultfile import make_vault, raw_connection
 from vault.errors import StorageError
-from vault.wal import FRAME_BYTES, HEADER_BYTES, PAGE_BYTES, holds_frames, newest_committed_page
+from vault.wal import (
+    FRAME_BYTES,
+    HEADER_BYTES,
+    PAGE_BYTES,
+    Survey,
+    holds_frames,
+    newest_committed_page,
+    survey,
+)
 
 
 class Crashed:
@@ -34,15 +43,32 @@ class Crashed:
         path.write_bytes(wal)
         return newest_committed_page(path, 1) or self.vault[:PAGE_BYTES]
 
+    def surveyed(self, wal: bytes) -> Survey:
+        """What we say the log holds."""
+        path = self._folder / "ours-wal"
+        path.write_bytes(wal)
+        return survey(path)
+
+    def sqlites_database(self, wal: bytes) -> tuple[int, int]:
+        """How many pages and batches SQLite sees."""
+        connection = self._open(wal)
+        ((pages,),) = connection.execute("PRAGMA page_count")
+        ((batches,),) = connection.execute("SELECT count(*) FROM batch")
+        connection.close()
+        return pages, batches
+
     def sqlites(self, wal: bytes) -> bytes:
         """Page 1 as it is in the file once SQLite has moved the log there."""
+        connection = self._open(wal)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return (self._folder / "vault.db").read_bytes()[:PAGE_BYTES]
+
+    def _open(self, wal: bytes) -> Any:
         path = self._folder / "vault.db"
         path.write_bytes(self.vault)
         path.with_name("vault.db-wal").write_bytes(wal)
-        connection = raw_connection(path)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
-        return path.read_bytes()[:PAGE_BYTES]
+        return raw_connection(path)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +128,29 @@ def test_a_log_with_a_flipped_bit_reads_as_sqlite_reads_it(crashed: Crashed, dat
     assert crashed.ours(bytes(wal)) == crashed.sqlites(bytes(wal))
 
 
+@given(data=st.data())
+def test_a_survey_counts_what_sqlite_sees(crashed: Crashed, data: st.DataObject) -> None:
+    """Whether the log belongs to the vault beside it is decided by these numbers."""
+    wal = crashed.wal[: data.draw(st.integers(0, len(crashed.wal)))]
+    found = crashed.surveyed(wal)
+    pages, batches = crashed.sqlites_database(wal)
+    assert found.commits == batches
+    assert found.database_pages == (pages if batches else 0)
+
+
+def test_a_survey_names_every_page_a_commit_wrote(crashed: Crashed) -> None:
+    """Each page the vault has grown by, and page 1, which says how many there are."""
+    found = crashed.surveyed(crashed.wal)
+    before = len(crashed.vault) // PAGE_BYTES
+    assert {1, *range(before + 1, found.database_pages + 1)} <= found.pages
+    assert found.database_pages > before
+
+
+def test_a_survey_leaves_out_what_was_not_committed(crashed: Crashed) -> None:
+    """The pages of an interrupted commit are in the log, and count for nothing."""
+    assert crashed.surveyed(crashed.wal[: HEADER_BYTES + FRAME_BYTES]) == Survey(0, 0, frozenset())
+
+
 def test_frames_of_an_older_log_do_not_count(crashed: Crashed) -> None:
     """A log that is used again keeps old frames behind the new ones; only their salts tell."""
     frames = crashed.wal[HEADER_BYTES:]
@@ -118,6 +167,7 @@ def test_a_page_that_is_not_in_the_log_is_not_found(crashed: Crashed, tmp_path: 
 
 def test_an_absent_log_has_no_pages(tmp_path: Path) -> None:
     """A vault that was closed has none."""
+    assert survey(tmp_path / "wal") == Survey(0, 0, frozenset())
     assert newest_committed_page(tmp_path / "wal", 1) is None
 
 
@@ -141,13 +191,12 @@ def test_a_log_whose_size_cannot_be_asked_is_said_so(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
     """It may hold what heals the vault; to go on as if it were absent would call the key wrong."""
+    wal = tmp_path / "vault.db-wal"
+    wal.mkdir()
     with pytest.raises(StorageError, match=r"vault\.db-wal: the operating system refused: Is a directory"):
-        newest_committed_page(_folder(tmp_path / "vault.db-wal"), 1)
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path
+        newest_committed_page(wal, 1)
+    with pytest.raises(StorageError, match="Is a directory"):
+        survey(wal)
 
 
 @given(content=st.binary(max_size=200))
@@ -156,3 +205,4 @@ def test_any_bytes_give_an_answer(tmp_path_factory: pytest.TempPathFactory, cont
     path = tmp_path_factory.getbasetemp() / "any-wal"
     path.write_bytes(content)
     assert newest_committed_page(path, 1) is None
+    assert survey(path) == Survey(0, 0, frozenset())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -12,7 +13,9 @@ PRIVATE_FOLDER = 0o700
 
 
 def _write_new(path: Path, content: bytes, *, is_synced: bool) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE
+    )
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         if is_synced:
@@ -40,5 +43,6 @@ def replace_file(path: Path, content: bytes, *, is_synced: bool = True) -> None:
         if is_synced:
             sync(path.parent)
     except OSError as exc:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         raise storage_error(path, exc) from exc

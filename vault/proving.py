@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from vault.deciding import Decision, Submission
-from vault.errors import DamagedError
-from vault.header import item_leaf, parse_header
+from vault.errors import DamagedError, MalformedError
+from vault.header import Header, item_leaf, parse_header
 from vault.ledger import Extension, Rows, frontier_at
 from vault.receipts import Receipt, encode_receipt
 from vault.sealing import SealedBatch
@@ -80,63 +82,96 @@ def proofs_of(sealed: SealedBatch, commitments: Sequence[bytes], extension: Exte
     )
 
 
-def stored_receipt(rows: Rows, seq: int) -> str:
-    """The receipt of an item stored before: the one its first answer could have had.
+class _StoredBatch(msgspec.Struct, frozen=True):
+    """The row of a batch, as far as receipts need it."""
 
-    Args:
-        rows: The vault.
-        seq: The item's.
+    number: int
+    first_seq: int
+    header: Header
+    packed: bytes
+    checkpoint: bytes
 
-    Raises:
-        DamagedError: Its batch is not whole.
-        MalformedError: Its header is not of its format.
-        StorageError: The vault cannot be read.
-    """
+    @property
+    def seqs(self) -> range:
+        """Its items'."""
+        return range(self.first_seq, self.first_seq + self.header.count)
+
+
+def _batch_of(rows: Rows, seq: int) -> _StoredBatch:
     found = rows.execute(
-        "SELECT batch, first_seq, header, checkpoint FROM batch WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1",
+        "SELECT batch, first_seq, header, checkpoint FROM batch"
+        " WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1",
         (seq,),
     )
     if not found:
         raise DamagedError("an item has no batch; restore a snapshot")
-    ((batch, first_seq, packed, checkpoint),) = found
-    header = parse_header(packed)
+    ((number, first_seq, packed, checkpoint),) = found
+    return _StoredBatch(number, first_seq, _parse(packed, number), packed, checkpoint)
+
+
+def _parse(packed: bytes, number: int) -> Header:
+    try:
+        return parse_header(packed)
+    except MalformedError as exc:
+        raise DamagedError(f"the header of batch {number} is not of its format; restore a snapshot") from exc
+
+
+def _stored_proofs(rows: Rows, batch: _StoredBatch) -> BatchProofs:
     items = rows.execute(
-        "SELECT c, digest FROM item WHERE seq >= ? AND seq < ? ORDER BY seq", (first_seq, first_seq + header.count)
+        "SELECT seq, c, digest FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
+        (batch.seqs.start, batch.seqs.stop),
     )
-    if len(items) != header.count or seq >= first_seq + header.count:
-        raise DamagedError(f"batch {batch} is not whole; restore a snapshot")
-    proofs = BatchProofs(
-        header=packed,
-        commitments=[c for c, _ in items],
-        digests=[digest for _, digest in items],
-        leaves=[item_leaf(header.pod_id, header.uid, i, c, digest) for i, (c, digest) in enumerate(items)],
-        batch=batch,
-        log_path=frontier_at(rows, batch - 1).next_path(),
-        checkpoint=checkpoint,
+    if [seq for seq, _, _ in items] != list(batch.seqs):
+        raise DamagedError(f"batch {batch.number} is not whole; restore a snapshot")
+    header = batch.header
+    return BatchProofs(
+        header=batch.packed,
+        commitments=[c for _, c, _ in items],
+        digests=[digest for _, _, digest in items],
+        leaves=[item_leaf(header.pod_id, header.uid, i, c, digest) for i, (_, c, digest) in enumerate(items)],
+        batch=batch.number,
+        log_path=frontier_at(rows, batch.number - 1).next_path(),
+        checkpoint=batch.checkpoint,
     )
-    return proofs.receipt(seq - first_seq)
 
 
 class Receipts:
     """Makes the receipts that the submissions of one batch asked for.
+
+    A retried file asks for a whole batch again: its tree is built once.
 
     Args:
         rows: The vault.
         fresh: Proofs of the batch being written; None if nothing is.
     """
 
-    __slots__ = ("_fresh", "_rows")
+    __slots__ = ("_fresh", "_rows", "_stored")
 
     def __init__(self, rows: Rows, fresh: BatchProofs | None) -> None:
         self._rows = rows
         self._fresh = fresh
+        self._stored: dict[int, BatchProofs] = {}
 
     def of(self, submission: Submission, decision: Decision) -> str | None:
-        """The receipt of one submission; None if none was asked for or none is due."""
+        """The receipt of one submission; None if none was asked for or none is due.
+
+        Raises:
+            DamagedError: The batch of an item stored before is not whole.
+            StorageError: The vault cannot be read.
+        """
         if not submission.wants_receipt:
             return None
         if decision.seq is not None:
-            return stored_receipt(self._rows, decision.seq)
+            return self._of_stored(decision.seq)
         if decision.index is not None and self._fresh is not None:
             return self._fresh.receipt(decision.index)
         return None
+
+    def _of_stored(self, seq: int) -> str:
+        """The receipt that the item's first answer could have had."""
+        batch = _batch_of(self._rows, seq)
+        if seq not in batch.seqs:
+            raise DamagedError("an item has no batch; restore a snapshot")
+        if batch.number not in self._stored:
+            self._stored[batch.number] = _stored_proofs(self._rows, batch)
+        return self._stored[batch.number].receipt(seq - batch.first_seq)

@@ -20,13 +20,15 @@ from vault.deciding import Deciding, SlotStates, Submission, decide
 from vault.errors import (
     BusyError,
     DamagedError,
+    MalformedError,
     OutcomeUnknownError,
     PolicyError,
+    StorageError,
 )
 from vault.files import replace_file
 from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
-from vault.ledger import Extension, Ledger, Rows, check_head, load_ledger, read_log_head
+from vault.ledger import Extension, Ledger, LogHead, Rows, check_head, load_ledger, read_log_head
 from vault.locks import Lock, WriterTurn, hold_vault
 from vault.meta import parse_meta
 from vault.pod import PodFolder
@@ -34,6 +36,7 @@ from vault.policies import Policy, check_successor, parse_policy
 from vault.proving import BatchProofs, Receipts, proofs_of
 from vault.sealing import Entropy, seal_batch
 from vault.torn import check_newest, check_pages
+from vault.wal import Survey
 from vault.writing import write_batch, write_slots
 
 MAX_BATCH_BYTES = 8 << 20
@@ -47,6 +50,8 @@ HEAD_INTERVAL_MS = 100
 
 Clock = Callable[[], int]
 """UTC milliseconds since 1970."""
+
+_Locks = tuple[Lock, WriterTurn]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -84,7 +89,8 @@ class Writer:
     """A vault open for appending; made by ``open_writer``.
 
     Attributes:
-        warnings: Sentences for the maintainer's log, found while opening.
+        warnings: Sentences for the maintainer's log, found while opening or
+            since; whoever reports them empties the list.
     """
 
     __slots__ = (
@@ -100,16 +106,12 @@ class Writer:
     )
 
     def __init__(
-        self,
-        tools: _Tools,
-        connection: AppendConnection,
-        locks: tuple[Lock, WriterTurn],
-        inspected: _Inspected,
+        self, tools: _Tools, connection: AppendConnection, locks: _Locks, inspected: _Inspected
     ) -> None:
         self._tools = tools
         self._connection = connection
         self._vault_lock, self._turn = locks
-        self._head_ms = 0
+        self._head_ms: int | None = None
         self._slots: SlotStates = {}
         self._ledger = inspected.ledger
         self._policy = inspected.policy
@@ -166,26 +168,14 @@ class Writer:
         with self._transaction():
             decided = decide(self._connection, policy, self._slots, submissions, self._tools.now_ms())
             extension, proofs = self._write(policy, decided) if decided.fresh else (None, None)
-            receipts = Receipts(self._connection, proofs)
             # Made before COMMIT, sent after it.
-            answers = [
-                Answer(decision.verdict.outcome, decision.verdict.sentence, receipts.of(submission, decision))
-                for submission, decision in zip(submissions, decided.decisions, strict=True)
-            ]
+            answers = _answers(submissions, decided, Receipts(self._connection, proofs))
             if extension:
                 self._connection.commit()
-        self._check_files()
+        self._require_same_files()
         if extension:
             self._keep(decided, extension)
         return answers
-
-    def _check_files(self) -> None:
-        """Refuse to answer from files that are not where they were: what they hold will be lost."""
-        if not self._connection.files_unchanged():
-            raise OutcomeUnknownError(
-                "vault.db or its write-ahead log was replaced while the server had it open: what it accepts would be "
-                "lost. Nothing was acknowledged; put the vault back and send again"
-            )
 
     def _write(self, policy: Policy, decided: Deciding) -> tuple[Extension, BatchProofs]:
         sealed = seal_batch(
@@ -206,23 +196,34 @@ class Writer:
         write_slots(self._connection, decided.changed_slots(), decided.seal_views(self._tools.entropy))
         return extension, proofs_of(sealed, [item.plain.c for item in decided.fresh], extension)
 
-    def _keep(self, decided: Deciding, extension: Extension) -> None:
-        """Take up what has committed, if it was committed to the files that are still there."""
+    def _require_same_files(self) -> None:
+        """Refuse to answer from files that nobody will find again; a retry's 200 too."""
         if not self._connection.files_unchanged():
             raise OutcomeUnknownError(
                 "vault.db or its write-ahead log was replaced while the server had it open: "
                 "what it accepts would be lost. Nothing was acknowledged; put the vault back and send again"
             )
+
+    def _keep(self, decided: Deciding, extension: Extension) -> None:
+        """Take up what has committed."""
         for number, state in decided.changed_slots().items():
             self._slots[number] = state.committed()
         self._ledger = extension.ledger
-        self._publish_head(is_due=abs(decided.now_ms - self._head_ms) >= HEAD_INTERVAL_MS)
+        if self._head_ms is None or abs(decided.now_ms - self._head_ms) >= HEAD_INTERVAL_MS:
+            self._head_ms = decided.now_ms
+            self._publish_head()
 
-    def _publish_head(self, *, is_due: bool) -> None:
-        if is_due and self._ledger.checkpoint:
-            self._head_ms = self._tools.now_ms()
+    def _publish_head(self) -> None:
+        """Write log.head; what it witnesses is durable without it, so failing is no failure of a batch."""
+        try:
             # Not synced: a power cut brings back an older head, which the log still extends.
             replace_file(self._tools.folder.log_head, self._ledger.checkpoint, is_synced=False)
+        except StorageError as exc:
+            self._warn(f"an older vault would not be noticed: {exc}")
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def _make_room(self) -> None:
         frames = self._connection.wal_frames
@@ -256,9 +257,17 @@ class Writer:
             closing.callback(self._turn.close)
             closing.enter_context(turn)
             closing.callback(self._connection.close)
-            self._publish_head(is_due=True)
+            if self._ledger.checkpoint:
+                self._publish_head()
             self._connection.truncate_wal()
         return True
+
+
+def _answers(submissions: Sequence[Submission], decided: Deciding, receipts: Receipts) -> list[Answer]:
+    return [
+        Answer(decision.verdict.outcome, decision.verdict.sentence, receipts.of(submission, decision))
+        for submission, decision in zip(submissions, decided.decisions, strict=True)
+    ]
 
 
 def _accepted_policy(rows: Rows) -> Policy:
@@ -270,44 +279,47 @@ def _accepted_policy(rows: Rows) -> Policy:
 
 
 def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected:
-    pod_id, log_keys = policy.pod_id, policy.vault_logs
+    """Check all that needs no identity, and change nothing: what is refused keeps its write-ahead log."""
     head, log = read_log_head(folder), check_pages(folder)
     with connect_inspect(folder.vault, file_key) as rows:
-        meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), pod_id)
-        ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
-        check_newest(rows, ledger.size, log)
-        warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)
-        accepted = _accepted_policy(rows)
+        try:
+            return _look(rows, policy, head, log)
+        except MalformedError as exc:
+            raise DamagedError(f"the vault holds something else than its format says: {exc}") from exc
+
+
+def _look(rows: Rows, policy: Policy, head: LogHead, log: Survey) -> _Inspected:
+    pod_id, log_keys = policy.pod_id, policy.vault_logs
+    meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), pod_id)
+    ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
+    check_newest(rows, ledger.size, log)
+    warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)
+    accepted = _accepted_policy(rows)
     check_successor(accepted, policy)
     return _Inspected(ledger, accepted, [warning] if warning else [])
 
 
-def _connect(folder: PodFolder, file_key: FileKey, turn: WriterTurn) -> AppendConnection:
-    """Open to append, with an empty write-ahead log.
+def _settle(connection: AppendConnection) -> None:
+    """Sync what the last writer left in its log: a retry must not find what was only ever cached."""
+    if not connection.truncate_wal():
+        raise BusyError("another process reads this vault where it lies; try again")
 
-    A commit that survived in the page cache alone would otherwise be
-    acknowledged on retry without ever having been synced. Closing is a
-    checkpoint, so a log that is not empty is opened under ``copy.lock`` only.
-    """
-    if not _has_log(folder):
-        return connect_append(folder.vault, file_key)
-    held = turn.try_exclusive()
+
+def _open(tools: _Tools, file_key: FileKey, policy: Policy, locks: _Locks, inspected: _Inspected) -> Writer:
+    # Opening and failing would close, and closing is a checkpoint: never during a copy.
+    held = locks[1].try_exclusive()
     if held is None:
-        raise BusyError("a snapshot is being taken of a vault that was not closed cleanly; try again")
-    with held, contextlib.ExitStack() as undo:
-        connection = connect_append(folder.vault, file_key)
-        undo.callback(connection.close)
-        if not connection.truncate_wal():
-            raise BusyError("another program is reading the vault where it lies; stop it and try again")
-        undo.pop_all()
-    return connection
-
-
-def _has_log(folder: PodFolder) -> bool:
-    try:
-        return folder.wal.stat().st_size > 0
-    except FileNotFoundError:
-        return False
+        raise BusyError("a snapshot of this vault is being taken; try again")
+    with held:
+        connection = connect_append(tools.folder.vault, file_key)
+        try:
+            _settle(connection)
+            writer = Writer(tools, connection, locks, inspected)
+            writer.accept(policy)
+        except BaseException:
+            connection.close()
+            raise
+    return writer
 
 
 def open_writer(
@@ -354,9 +366,8 @@ def open_writer(
         undo.callback(vault_lock.close)
         turn = WriterTurn(folder.path)
         undo.callback(turn.close)
-        # Read-only first: a vault that is refused keeps its write-ahead log as it is.
         inspected = _inspect(folder, policy, file_key)
-        connection = _connect(folder, file_key, turn)
-        writer = Writer(_Tools(folder, log_key, now_ms, entropy), connection, (vault_lock, turn), inspected)
+        tools = _Tools(folder, log_key, now_ms, entropy)
+        writer = _open(tools, file_key, policy, (vault_lock, turn), inspected)
         undo.pop_all()
     return writer

@@ -44,7 +44,7 @@ def plain_report(total: int, clock: Callable[[], float]) -> Report:
             return
         last = now
         rate = decided / (now - started)
-        left = f"about {(total - decided) / rate:.0f} s left" if rate else "none yet"
+        left = f"about {(total - decided) / rate:.0f} s left" if rate else "time left unknown"
         say(f"sending: {decided} of {total}, {rate:.1f} a second, {left}")
 
     return report

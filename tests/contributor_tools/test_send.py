@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -341,7 +342,9 @@ def test_an_invite_can_come_from_standard_input(plants: Path) -> None:
     assert "warning" not in result.stderr
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"https://example.org/", b"#sp1." + b"A" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"https://example.org/", b"A" * 100_000, b"https://example.org/#sp1.AAAA"]
+)
 def test_what_is_no_invite_is_our_error(plants: Path, content: bytes) -> None:
     """And is not quoted: a broken invite still holds most of a key."""
     path = plants.parent / "i"
@@ -402,27 +405,28 @@ def test_ctrl_c_finishes_what_is_on_its_way_and_says_how_to_go_on(tmp_path: Path
     assert "Traceback" not in talk
 
 
-def _typed(server: ScriptedServer, plants: Path, keys: bytes) -> tuple[int, str]:
+def _answered(server: ScriptedServer, plants: Path, answer: bytes | signal.Signals) -> tuple[int, str]:
     controller, terminal = pty.openpty()
-    child = subprocess.Popen(
-        _child(server, plants), stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
-    )
-    os.close(terminal)
-    os.write(controller, keys)
-    shown = b""
-    while True:
-        try:
+    with subprocess.Popen(_child(server, plants), stdin=terminal, stdout=terminal, stderr=terminal) as child:
+        os.close(terminal)
+        shown = b""
+        while b"[y/N]" not in shown:
             shown += os.read(controller, 4096)
-        except OSError:  # the child closed its side
-            break
+        if isinstance(answer, bytes):
+            os.write(controller, answer)
+        else:
+            child.send_signal(answer)
+        with suppress(OSError):  # how a terminal says that nobody is left on the other side
+            while True:
+                shown += os.read(controller, 4096)
     os.close(controller)
-    return child.wait(30), shown.decode()
+    return child.returncode, shown.decode()
 
 
 def test_on_a_terminal_it_asks_and_shows_a_bar(plants: Path) -> None:
     """Yes sends."""
     with ScriptedServer() as server:
-        code, shown = _typed(server, plants, b"y\n")
+        code, shown = _answered(server, plants, b"y\n")
     assert code == Exit.DONE
     assert "Send 2 items? [y/N]" in shown
     assert "Sending" in shown
@@ -432,7 +436,17 @@ def test_on_a_terminal_it_asks_and_shows_a_bar(plants: Path) -> None:
 def test_no_sends_nothing(plants: Path) -> None:
     """Not even a declaration: nothing leaves before the answer."""
     with ScriptedServer() as server:
-        code, shown = _typed(server, plants, b"\n")
+        code, shown = _answered(server, plants, b"\n")
     assert code == Exit.FAILED
     assert "Nothing was sent" in shown
+    assert server.requests == []
+
+
+def test_ctrl_c_at_the_question_sends_nothing(plants: Path) -> None:
+    """130, and no traceback."""
+    with ScriptedServer() as server:
+        code, shown = _answered(server, plants, signal.SIGINT)
+    assert code == Exit.INTERRUPTED
+    assert "nothing was sent" in shown
+    assert "Traceback" not in shown
     assert server.requests == []

@@ -29,7 +29,7 @@ class VaultThread:
         folder: The pod's folder.
         now_ms: UTC milliseconds.
         entropy: Source of randomness.
-        warn: Takes each sentence a vault is opened with; called in the thread.
+        warn: Takes each sentence a vault warns with; called in the thread.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class VaultThread:
         self._is_spent = True
         answers = self._writer.commit(policy, batch)
         self._is_spent = False
+        self._report(self._writer)
         return answers
 
     def _open(self, policy: Policy, first: Submission) -> Writer:
@@ -96,9 +97,12 @@ class VaultThread:
             now_ms=self._now_ms,
             entropy=self._entropy,
         )
-        for sentence in writer.warnings:
-            self._warn(sentence)
+        self._report(writer)
         return writer
+
+    def _report(self, writer: Writer) -> None:
+        while writer.warnings:
+            self._warn(writer.warnings.pop(0))
 
     def _close(self) -> bool:
         writer, self._writer = self._writer, None

@@ -96,6 +96,7 @@ class Writer:
     __slots__ = (
         "_connection",
         "_head_ms",
+        "_is_head_failing",
         "_ledger",
         "_policy",
         "_slots",
@@ -112,6 +113,7 @@ class Writer:
         self._connection = connection
         self._vault_lock, self._turn = locks
         self._head_ms: int | None = None
+        self._is_head_failing = False
         self._slots: SlotStates = {}
         self._ledger = inspected.ledger
         self._policy = inspected.policy
@@ -214,16 +216,16 @@ class Writer:
             self._publish_head()
 
     def _publish_head(self) -> None:
-        """Write log.head; what it witnesses is durable without it, so failing is no failure of a batch."""
+        """Write log.head; a batch is durable without it, so its failure fails none."""
         try:
             # Not synced: a power cut brings back an older head, which the log still extends.
             replace_file(self._tools.folder.log_head, self._ledger.checkpoint, is_synced=False)
         except StorageError as exc:
-            self._warn(f"an older vault would not be noticed: {exc}")
-
-    def _warn(self, sentence: str) -> None:
-        if sentence not in self.warnings:
-            self.warnings.append(sentence)
+            if not self._is_head_failing:
+                self.warnings.append(f"an older vault put here would not be noticed: {exc}")
+            self._is_head_failing = True
+        else:
+            self._is_head_failing = False
 
     def _make_room(self) -> None:
         frames = self._connection.wal_frames

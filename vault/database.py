@@ -158,9 +158,10 @@ def upgrade(path: Path, file_key: FileKey, steps: Sequence[Step] = STEPS) -> int
         The format the vault had before.
 
     Raises:
-        DamagedError: SQLite's check fails after the steps: nothing was changed.
-            SQLCipher's check fails on the result: restore the snapshot.
-        BusyError: Another process has the vault open.
+        DamagedError: A page fails SQLCipher's check, or the upgraded tables
+            SQLite's: nothing was changed.
+        BusyError: Another process has the vault open. It may be upgraded or
+            not, and is whole: a second call does what is left.
         VaultError: Otherwise as ``connect_append``, but for FormatTooOldError.
     """
     verify_page_one(path, file_key)
@@ -169,7 +170,6 @@ def upgrade(path: Path, file_key: FileKey, steps: Sequence[Step] = STEPS) -> int
         _refuse_newer(found, steps[-1].number)
         if missing := [step for step in steps if step.number > found]:
             _upgrade(connection, missing)
-    disk.sync(path.parent)
     return found
 
 
@@ -216,6 +216,7 @@ def _fill(path: Path, file_key: FileKey, meta: Mapping[str, bytes], policy_row: 
             "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)", policy_row
         )
         connection.commit()
+        # Closing moves the log as well, but is silent when it cannot.
         connection.truncate_wal()
 
 
@@ -225,19 +226,21 @@ def _remove(path: Path) -> None:
 
 
 def _upgrade(connection: WritingConnection, missing: Sequence[Step]) -> None:
+    _settle(connection)
     connection.begin()
-    try:
-        _run(connection, missing)
-        with _lifted(connection, "meta_update"):
-            new_format = le32(missing[-1].number)
-            connection.execute("UPDATE meta SET value = ? WHERE key = ?", (new_format, _FORMAT_KEY))
-        _require_sound(connection, "PRAGMA integrity_check")
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
+    _run(connection, missing)
+    with _lifted(connection, "meta_update"):
+        new_format = le32(missing[-1].number)
+        connection.execute("UPDATE meta SET value = ? WHERE key = ?", (new_format, _FORMAT_KEY))
+    _require_sound(connection, "PRAGMA integrity_check")
+    connection.commit()
+    _settle(connection)
+
+
+def _settle(connection: WritingConnection) -> None:
+    """Move the log into the vault, which SQLCipher's check reads without it, and check."""
     if not connection.truncate_wal():
-        raise BusyError("the vault is upgraded, but another process has it open; stop that one")
+        raise BusyError("another process has the vault open; stop it, then run `upgrade` again")
     _require_sound(connection, "PRAGMA cipher_integrity_check")
 
 
@@ -259,4 +262,4 @@ def _lifted(connection: WritingConnection, trigger: str) -> Iterator[None]:
 def _require_sound(connection: Rows, check: str) -> None:
     problems = [problem for (problem,) in connection.execute(check) if problem != "ok"]
     if problems:
-        raise DamagedError(f"the upgraded vault fails its check: {problems[0]}; restore a snapshot")
+        raise DamagedError(f"the vault fails its check: {problems[0]}; restore a snapshot, then upgrade that")

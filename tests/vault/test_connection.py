@@ -167,6 +167,13 @@ def test_a_vault_replaced_while_it_was_opened_is_seen(path: Path) -> None:
         assert not connection.files_unchanged()
 
 
+def test_a_vault_that_was_gone_before_it_was_opened_is_seen(path: Path) -> None:
+    """Nothing then and nothing now is not the same file."""
+    gone = path.with_name("gone.db")
+    with AppendConnection(open_keyed(path, FILE_KEY), gone, disk.identity(gone)) as connection:
+        assert not connection.files_unchanged()
+
+
 def test_a_removed_wal_has_no_frames(path: Path, connection: AppendConnection) -> None:
     """Asked for its size only; that it is gone is for files_unchanged to say."""
     path.with_name("vault.db-wal").unlink()

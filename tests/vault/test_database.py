@@ -335,13 +335,29 @@ def test_steps_that_leave_a_vault_unsound_change_nothing(path: Path) -> None:
 
 
 def test_upgrading_while_another_process_reads_is_busy(path: Path) -> None:
-    """The old pages are still needed there, so the log cannot be emptied."""
-    reader = Child("reader", path)
-    with reader:
+    """The old pages are still needed there, so the log cannot be emptied; a second call does it."""
+    with Child("reader", path) as reader:
         assert reader.ask("read") == "1"
-        with pytest.raises(BusyError, match="another process has it open"):
+        with pytest.raises(BusyError, match="another process has the vault open"):
             upgrade(path, FILE_KEY, (*STEPS, STEP_2))
     assert upgrade(path, FILE_KEY, (*STEPS, STEP_2)) == FORMAT + 1
+    assert os.listdir(path.parent) == ["vault.db"]
+    verify_page_one(path, FILE_KEY)
+
+
+def test_a_damaged_vault_is_not_upgraded(path: Path) -> None:
+    """SQLite's own check does not look at pages without rows; SQLCipher's does, and comes first."""
+    connection = raw_connection(path)
+    connection.execute("CREATE TABLE large (a)")
+    connection.execute("INSERT INTO large VALUES (zeroblob(100000))")
+    connection.execute("DROP TABLE large")
+    connection.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4096] + bytes(4096))
+    with pytest.raises(DamagedError, match="fails its check: HMAC verification failed for page"):
+        upgrade(path, FILE_KEY, (*STEPS, STEP_2))
+    with connect_append(path, FILE_KEY) as append:
+        assert read_format(append) == FORMAT
 
 
 def test_an_independent_implementation_reads_the_vault(path: Path) -> None:

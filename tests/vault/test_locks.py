@@ -37,11 +37,13 @@ def test_a_second_process_cannot_write(tmp_path: Path) -> None:
 
 
 def test_a_refused_writer_is_told_to_stop_the_other(tmp_path: Path) -> None:
-    """The sentence is all a person sees."""
+    """The sentence is all a person sees; no file stays open."""
     with Child("locker", tmp_path) as other:
         assert other.ask("hold") == "True"
+        before = len(os.listdir("/proc/self/fd"))
         with pytest.raises(LockedError, match="another process has this vault open for writing; stop it"):
             hold_vault(tmp_path)
+        assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_second_holder_in_the_same_process_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -133,12 +134,9 @@ class Client:
 
     def _exchange_once(self, body: bytes, *, wants_receipt: bool) -> Reply:
         headers = {"Content-Type": "application/json", **({"Pod-Receipt": "1"} if wants_receipt else {})}
-        try:
+        # A body that is too large is answered, and the connection closed, before all of it was sent.
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._connection.request("POST", self._path, body, headers)
-        except (BrokenPipeError, ConnectionResetError):
-            # A body that is too large is answered, and the connection closed, before all of it was sent.
-            if self._connection.sock is None:
-                raise
         response = self._connection.getresponse()
         content = response.read(MAX_ANSWER_BYTES)
         if response.length and len(content) < MAX_ANSWER_BYTES:

@@ -33,9 +33,9 @@ def read_invite(path: str) -> Invite:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_INVITE_CHARACTERS + 1)
     try:
-        return parse_invite(raw.decode("ascii"))
-    except UnicodeDecodeError as exc:
-        raise MalformedError("invite: a link with #sp1. in it was expected, other bytes were found") from exc
+        return parse_invite(raw.decode("ascii", "replace"))
+    except MalformedError as exc:
+        raise MalformedError(f"{clean(path)} holds no whole invite: {exc}") from exc
 
 
 def exposure(path: str) -> str | None:

@@ -149,6 +149,16 @@ def test_an_answer_too_long_for_the_wire_does_not_spoil_the_next() -> None:
         assert client.send_item(PAYLOAD) == Accepted("abcdef")
 
 
+def test_a_body_refused_before_it_was_sent_is_refused() -> None:
+    """A server answers 413 and closes; the broken pipe is not the news."""
+    waits = _Waits()
+    with ScriptedServer(max_body_bytes=1000) as server, _client(server.url, waits) as client:
+        outcome = client.send_item({**PAYLOAD, "comments": "x" * 20_000_000})
+        assert client.send_item(PAYLOAD) == Accepted("abcdef")
+    assert outcome == Refused(413, "the body is too large")
+    assert waits.delays == []
+
+
 def test_a_server_that_is_not_there_is_given_up_soon() -> None:
     """The sentence says what stood in the way."""
     with ScriptedServer() as server:

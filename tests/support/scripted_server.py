@@ -93,13 +93,15 @@ class ScriptedServer:
 
     Args:
         answer: Called for every request, one at a time.
+        max_body_bytes: A longer body is not read: 413 at once, and the connection is closed.
 
     Attributes:
         url: Without a trailing slash.
         requests: All that came, in order.
     """
 
-    def __init__(self, answer: Answer = accept) -> None:
+    def __init__(self, answer: Answer = accept, *, max_body_bytes: int = 2**30) -> None:
+        self.max_body_bytes = max_body_bytes
         self.requests: list[Request] = []
         self._answer = answer
         self._lock = threading.Lock()
@@ -136,11 +138,8 @@ class ScriptedServer:
             return self._answer(request)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        decide = self.decide
-
         class Handler(_Handler):
-            def decide(self, request: Request) -> Reply:
-                return decide(request)
+            scripted = self
 
         return Handler
 
@@ -160,13 +159,16 @@ class _Handler(BaseHTTPRequestHandler):
     # Headers and body are written apart; without this the body waits 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
 
-    def decide(self, request: Request) -> Reply:
-        raise NotImplementedError
+    scripted: ScriptedServer
 
     def do_POST(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        body = self.rfile.read(int(headers.get("content-length", "0")))
-        self._send(self.decide(Request(self.path, headers, body, self.client_address[1])))
+        length = int(headers.get("content-length", "0"))
+        if length > self.scripted.max_body_bytes:
+            self._send(Reply(413, b"Failure: the body is too large", closes=True))
+            return
+        body = self.rfile.read(length)
+        self._send(self.scripted.decide(Request(self.path, headers, body, self.client_address[1])))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
         """Keep the tests' output quiet."""

@@ -78,11 +78,19 @@ class _Tools(msgspec.Struct, frozen=True):
 
 
 class _Inspected(msgspec.Struct, frozen=True):
-    """What was found before the vault is opened to append."""
+    """What was found before the vault is opened to append.
+
+    Attributes:
+        ledger: Its log.
+        policy: The policy it accepted last.
+        warnings: Sentences for the maintainer.
+        is_settled: Whether its write-ahead log held nothing.
+    """
 
     ledger: Ledger
     policy: Policy
     warnings: list[str]
+    is_settled: bool
 
 
 class Writer:
@@ -298,30 +306,32 @@ def _look(rows: Rows, policy: Policy, head: LogHead, log: Survey) -> _Inspected:
     warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)
     accepted = _accepted_policy(rows)
     check_successor(accepted, policy)
-    return _Inspected(ledger, accepted, [warning] if warning else [])
+    return _Inspected(ledger, accepted, [warning] if warning else [], is_settled=not log.commits)
+
+
+def _open(tools: _Tools, file_key: FileKey, locks: _Locks, inspected: _Inspected) -> Writer:
+    _, turn = locks
+    held = turn.try_exclusive()
+    if held is None:
+        turn.give_up()
+        if not inspected.is_settled:
+            raise BusyError("a snapshot is being taken of a vault that was not closed; try again")
+        # Nothing waits in the log, so neither opening nor failing to open moves a page.
+        return Writer(tools, connect_append(tools.folder.vault, file_key), locks, inspected)
+    with held:
+        connection = connect_append(tools.folder.vault, file_key)
+        try:
+            _settle(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return Writer(tools, connection, locks, inspected)
 
 
 def _settle(connection: AppendConnection) -> None:
     """Sync what the last writer left in its log: a retry must not find what was only ever cached."""
     if not connection.truncate_wal():
         raise BusyError("another process reads this vault where it lies; try again")
-
-
-def _open(tools: _Tools, file_key: FileKey, policy: Policy, locks: _Locks, inspected: _Inspected) -> Writer:
-    # Opening and failing would close, and closing is a checkpoint: never during a copy.
-    held = locks[1].try_exclusive()
-    if held is None:
-        raise BusyError("a snapshot of this vault is being taken; try again")
-    with held:
-        connection = connect_append(tools.folder.vault, file_key)
-        try:
-            _settle(connection)
-            writer = Writer(tools, connection, locks, inspected)
-            writer.accept(policy)
-        except BaseException:
-            connection.close()
-            raise
-    return writer
 
 
 def open_writer(
@@ -370,6 +380,6 @@ def open_writer(
         undo.callback(turn.close)
         inspected = _inspect(folder, policy, file_key)
         tools = _Tools(folder, log_key, now_ms, entropy)
-        writer = _open(tools, file_key, policy, (vault_lock, turn), inspected)
+        writer = _open(tools, file_key, (vault_lock, turn), inspected)
         undo.pop_all()
     return writer

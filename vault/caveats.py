@@ -13,10 +13,9 @@ import msgspec
 
 from vault.encoding import mp
 from vault.errors import MalformedError
-from vault.items import Item
+from vault.items import Item, is_type_list
 
 _MAX = 2**63 - 1
-_MOST_TYPES = 256
 
 
 class Caveats(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,19 +62,16 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 1 <= value <= _MAX
 
 
-def _is_types(value: object) -> bool:
-    if type(value) is not list or not 1 <= len(value) <= _MOST_TYPES:
-        return False
-    return all(type(name) is str for name in value) and value == sorted(set(value))
-
-
 def _is_rate(value: object) -> bool:
-    return type(value) is list and len(value) == 2 and all(map(_is_count, value))
+    match value:
+        case [items, in_bytes] if type(value) is list:
+            return _is_count(items) and _is_count(in_bytes)
+    return False
 
 
 _SHAPES = {
     **dict.fromkeys(("expires", "max_items", "max_bytes", "max_item_bytes"), _is_count),
-    "types": _is_types,
+    "types": is_type_list,
     "rate": _is_rate,
 }
 
@@ -95,7 +91,7 @@ def parse_caveats(members: dict[str, Any]) -> Caveats | None:
             raise MalformedError(f"slots.json: the caveat {name} does not have its shape")
     if members.keys() - _SHAPES.keys():
         return None
-    return Caveats(**{name: tuple(value) if type(value) is list else value for name, value in members.items()})
+    return msgspec.convert(members, Caveats)
 
 
 def is_expired(caveats: Caveats, now_ms: int) -> bool:

@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from vault.caveats import Usage
-from vault.encoding import unpae
+from vault.erasures import verify_erasure
 from vault.errors import MalformedError, VaultError
 from vault.header import item_leaf
-from vault.items import commitment, item_name
+from vault.items import commitment, item_name, read_canonical
+from vault.keys import is_signed
 from vault.ledger import node_at
 from vault.notes import origin_of, verify_checkpoint
-from vault.opening import OpenedItem
-from vault.policies import Policy, is_signed, parse_policy
-from vault.reader import Reader, StoredBatch, parse_members
+from vault.opening import OpenedItem, sealed_by_kid
+from vault.policies import Policy, parse_policy, past_signers
+from vault.reader import Reader, StoredBatch
 from vault.tree import Frontier, leaf_hash, root_of
 
 Progress = Callable[[int], None]
@@ -58,6 +59,7 @@ class _Check:
         self.frontier = Frontier()
         self.next_seq = 1
         self.usage: dict[int, Usage] = {}
+        self.signers = past_signers(reader.policy)
         self.policies = self._policies()
 
     def find(self, sentence: str) -> None:
@@ -76,7 +78,10 @@ class _Check:
                 continue
             if policy.revision != revision or policy.digest != digest:
                 self.find(f"policy {revision}: it is not the policy its row names")
-            policies[policy.digest] = policy
+            elif policy.pod_id != self.reader.policy.pod_id or policy.signer not in self.signers:
+                self.find(f"policy {revision}: it is signed by someone this pod's policy does not know")
+            else:
+                policies[digest] = policy
         return policies
 
     def batch(self, batch: StoredBatch) -> None:
@@ -102,6 +107,8 @@ class _Check:
         header, policy = batch.header, self.policies.get(batch.header.policy)
         if header.pod_id != self.reader.policy.pod_id:
             self.find(f"{where}: it is of another pod")
+        if header.uid != batch.uid:
+            self.find(f"{where}: its row names another uid than its header")
         if policy is None:
             self.find(f"{where}: it was taken under a policy the vault does not hold")
             return
@@ -109,7 +116,7 @@ class _Check:
         if not any(is_signed(key, batch.signature, batch.packed) for key in keys):
             self.find(f"{where}: its header is not signed by a log key of its policy")
         named = {recipient.kid for recipient in policy.recipients}
-        if {unpae(entry, 2)[0] for entry in unpae(batch.wraps)} != named:
+        if sealed_by_kid(batch.wraps).keys() != named:
             self.find(f"{where}: it is not sealed to exactly the recipients of its policy")
 
     def _log(self, where: str, batch: StoredBatch) -> None:
@@ -135,16 +142,23 @@ class _Check:
         for index, (name, c, digest, sealed) in enumerate(rows):
             item = f"item {batch.first_seq + index} ({where})"
             if sealed is None:
-                self._erased(item, batch.first_seq + index)
+                self._erased(item, batch, index, digest)
             elif hashlib.sha256(sealed).digest() != digest:
                 self.find(f"{item}: its sealed bytes were altered")
             else:
                 self._opened(item, opened.open_item(index, sealed), name, c)
 
-    def _erased(self, where: str, seq: int) -> None:
+    def _erased(self, where: str, batch: StoredBatch, index: int, digest: bytes) -> None:
         self.report.erased += 1
-        if not self.reader.rows.execute("SELECT 1 FROM erasure WHERE seq = ?", (seq,)):
+        seq = batch.first_seq + index
+        found = self.reader.rows.execute("SELECT statement FROM erasure WHERE seq = ?", (seq,))
+        if not found:
             self.find(f"{where}: it is gone without a statement")
+            return
+        try:
+            verify_erasure(found[0][0], header=batch.header, index=index, digest=digest, signers=self.signers)
+        except VaultError as exc:
+            self.find(f"{where}: it is gone, and {exc}")
 
     def _opened(self, where: str, item: OpenedItem, name: bytes | None, c: bytes) -> None:
         self.report.items += 1
@@ -154,8 +168,10 @@ class _Check:
         if secrets is None:
             self.find(f"{where}: it came through slot {item.slot}, which the policy does not know")
             return
-        item_id = str(parse_members(item.canonical)["id"])
-        if name is not None and item_name(secrets.name_key, item_id) != name:
+        expected = item_name(secrets.name_key, str(read_canonical(item.canonical)["id"]))
+        if name is None and not self.reader.rows.execute("SELECT 1 FROM item WHERE name = ?", (expected,)):
+            self.find(f"{where}: it has no name, and no other item has it")
+        elif name not in (None, expected):
             self.find(f"{where}: its name is not its id's")
         usage = self.usage.setdefault(item.slot, Usage())
         usage.items += 1
@@ -165,11 +181,32 @@ class _Check:
         """Check what only the whole shows: the log's end, counters, views, stray rows."""
         if self.frontier.root() != self.reader.ledger.frontier.root():
             self.find("the log does not end where its newest checkpoint says")
-        ((items,),) = self.reader.rows.execute("SELECT count(*) FROM item")
-        if items != self.next_seq - 1:
-            self.find(f"{items} items are here, {self.next_seq - 1} stand in batches")
-        for slot, count, total in self.reader.rows.execute("SELECT slot, items, bytes FROM slot"):
-            self._slot(slot, Usage(count, total))
+        self._stray()
+        self._epochs()
+        stored = {
+            slot: Usage(count, total)
+            for slot, count, total in self.reader.rows.execute("SELECT slot, items, bytes FROM slot")
+        }
+        for slot in sorted(stored.keys() | self.usage.keys()):
+            self._slot(slot, stored.get(slot, Usage()))
+
+    def _stray(self) -> None:
+        """Look for rows that belong to nothing; one under a coming key would stop the writer."""
+        batches = self.report.batches
+        expected = {
+            "item": self.next_seq - 1,
+            "node": 2 * batches - batches.bit_count(),
+            "erasure": self.report.erased,
+        }
+        for table, count in expected.items():
+            ((found,),) = self.reader.rows.execute(f"SELECT count(*) FROM {table}")  # noqa: S608  # the names above
+            if found != count:
+                self.find(f"the table {table} has {found} rows, the log accounts for {count}")
+
+    def _epochs(self) -> None:
+        policy = self.reader.policy
+        for epoch, note in self.reader.meta.earlier.items():
+            verify_checkpoint(note, origin_of(policy.pod_id, epoch), policy.vault_logs)
 
     def _slot(self, slot: int, stored: Usage) -> None:
         found = self.usage.get(slot, Usage())

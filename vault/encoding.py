@@ -5,20 +5,31 @@ lists of fields give the same bytes: a little-endian 64-bit count, then for each
 field a little-endian 64-bit length and its bytes. ``MP`` is MessagePack with
 one form a value: map keys sorted by their UTF-8 bytes, shortest lengths,
 non-negative integers as uint, floats as float64. See FORMAT.md, "Encodings".
+
+Labels such as ``batch/v1`` say which bytes follow; each stands in one place only.
 """
 
 from __future__ import annotations
 
+import re
 import struct
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vault.errors import MalformedError
+from vault.errors import FormatTooNewError, MalformedError
 
 _LE64 = struct.Struct("<Q")
 _LE32 = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
+
+Atom = str | int | float | bool
+"""What an MP map holds under a key, or in a list under a key; integers have 64 bits."""
+
+MpMap = dict[str, Atom | list[Atom]]
+"""What MP encodes: a flat map."""
+
+_decoder = msgspec.msgpack.Decoder(MpMap)
 
 
 def le32(number: int) -> bytes:
@@ -97,33 +108,64 @@ def unpae(joined: bytes, count: int | None = None) -> list[bytes]:
     return fields
 
 
-def mp(value: dict[str, Any]) -> bytes:
-    """Encode a map as canonical MessagePack (``MP``).
+def unpae_labelled(joined: bytes, label: bytes, count: int, what: str) -> list[bytes]:
+    """Split what ``pae(label, ...)`` joined and return what follows the label.
 
     Args:
-        value: A flat or nested map with text keys; values are text, integers
-            of 64 bits, floats, booleans, lists or such maps. Nested maps must
-            be sorted by the caller.
+        joined: Untrusted bytes.
+        label: As for ``require_label``.
+        count: How many fields follow it.
+        what: The name of the thing, for the error's sentence.
+
+    Raises:
+        FormatTooNewError: The label is of a later format, whatever follows.
+        MalformedError: Not a list of fields, another label, or another count.
     """
+    fields = unpae(joined)
+    require_label(fields[0] if fields else b"", label, what)
+    if len(fields) != count + 1:
+        raise MalformedError(f"{what}: {count} fields were expected, {len(fields) - 1} were found")
+    return fields[1:]
+
+
+def mp(value: Mapping[str, Atom | Sequence[Atom]]) -> bytes:
+    """Encode a flat map as canonical MessagePack (``MP``)."""
     # Python orders str by code point, which is the order of their UTF-8 bytes.
     return _encoder.encode({key: value[key] for key in sorted(value)})
 
 
-def un_mp(encoded: bytes) -> dict[str, Any]:
+def un_mp(encoded: bytes) -> MpMap:
     """Decode ``MP``; anything but the one canonical form is refused.
 
     Raises:
-        MalformedError: Not MessagePack, not a map with text keys, or not in
-            canonical form (keys unsorted or repeated, longer forms than needed).
+        MalformedError: Not MessagePack, not a flat map with text keys, or not
+            in canonical form (keys unsorted or repeated, longer forms than
+            needed, a float32).
     """
     try:
-        value = msgspec.msgpack.decode(encoded, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise MalformedError("a MessagePack map was expected") from exc
-    try:
-        is_canonical = mp(value) == encoded
-    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-        raise MalformedError("a MessagePack map holds a value that has no canonical form") from exc
-    if not is_canonical:
+        value = _decoder.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise MalformedError("a flat MessagePack map with text keys was expected") from exc
+    if mp(value) != encoded:
         raise MalformedError("a MessagePack map is not in its canonical form")
     return value
+
+
+def require_label(found: bytes, label: bytes, what: str) -> None:
+    """Accept bytes that begin with their own label, ``name/v1``.
+
+    Args:
+        found: Untrusted.
+        label: The one this program reads.
+        what: The name of the thing, for the error's sentence.
+
+    Raises:
+        FormatTooNewError: ``found`` is the same name with a later number.
+        MalformedError: Anything else.
+    """
+    if found == label:
+        return
+    name = label.rpartition(b"/v")[0]
+    if re.fullmatch(re.escape(name) + rb"/v[1-9][0-9]{0,8}", found):
+        raise FormatTooNewError(f"{what}: it is of a later format; update this program")
+    raise MalformedError(f"{what}: its label {label.decode()} was expected and not found")

@@ -27,6 +27,9 @@ SUITE = 2
 MAX_ITEMS = 512
 """Items in a batch, at most; at least one."""
 
+MAX_MS = 2**63 - 1
+"""A received time is an int64, as an item's own dates are."""
+
 _LABEL = b"batch/v1"
 _LEAF_LABEL = b"leaf/v1"
 _LATER_LABEL = re.compile(rb"batch/v[1-9][0-9]{0,8}")
@@ -98,8 +101,8 @@ def parse_header(packed: bytes) -> Header:
     Raises:
         FormatTooNewError: A batch/v2 or later, or a suite this program does not know.
         MalformedError: Anything else that ``pack`` does not write: another
-            label or number of fields, a field of another length, suite 0, or a
-            count that is not 1 to ``MAX_ITEMS``.
+            label or number of fields, a field of another length, suite 0, a
+            time beyond ``MAX_MS``, or a count that is not 1 to ``MAX_ITEMS``.
     """
     fields = unpae(packed)
     _check_label(fields)
@@ -109,7 +112,7 @@ def parse_header(packed: bytes) -> Header:
         pod_id=PodId(fields[1]),
         uid=fields[2],
         log_key_hash=fields[3],
-        ms=from_le64(fields[4]),
+        ms=_parse_ms(fields[4]),
         count=_parse_count(fields[6]),
         item_root=fields[7],
         commit=fields[8],
@@ -165,6 +168,13 @@ def _check_suite(suite: int) -> None:
         raise FormatTooNewError(
             f"batch header: suite {suite} was found, this program knows {SUITE}; update it"
         )
+
+
+def _parse_ms(field: bytes) -> int:
+    ms = from_le64(field)
+    if ms > MAX_MS:
+        raise MalformedError(f"batch header: a time of at most {MAX_MS} ms was expected")
+    return ms
 
 
 def _parse_count(field: bytes) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from typing import Any
 
 import msgspec
@@ -20,14 +19,13 @@ from vault.encoding import pae
 from vault.errors import MalformedError, MissingError
 from vault.files import replace_file
 from vault.keys import DatabaseKey, FileKey, PodId
-from vault.links import Invite
+from vault.links import Invite, check_slot_name
 from vault.opening import Identity, SlotSecrets, open_file_key, open_slot_secrets
 from vault.pod import PodFolder
 from vault.policies import POLICY_FORMAT, Policy, parse_policy, parse_strict_json, signed_bytes
 from vault.sealing import Entropy, Recipient, file_key_info, seal_to_each, slot_info
 from vault.slots import NONCE_BYTES, Slot, lookup_of, wrap_file_key
 
-_SLOT_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _POLICY_MEMBER = b',"policy":'
 
 
@@ -92,21 +90,6 @@ def reissue(policy: Policy, identity: Identity, pod_toml: bytes) -> Policy:
     return parse_policy(pod_toml, _sign(members, identity, policy.pod_id))
 
 
-def check_slot_name(name: str) -> str:
-    """Return ``name`` if an invite may have it.
-
-    Raises:
-        MalformedError: Not 1 to 64 letters, digits, points, hyphens and
-            underscores, a letter or digit first: it becomes a file's name.
-    """
-    if not _SLOT_NAME.match(name):
-        raise MalformedError(
-            "invite name: 1 to 64 letters, digits, points, hyphens and underscores were expected, "
-            "a letter or digit first"
-        )
-    return name
-
-
 class IssuedSlot(msgspec.Struct, frozen=True):
     """A slot as its maintainer sees it."""
 
@@ -146,7 +129,9 @@ def _slot_members(slot: Slot, caveats: Caveats) -> dict[str, Any]:
 def _seal_slot(
     recipients: tuple[Recipient, ...], key: DatabaseKey, *, pod_id: PodId, number: int, name: str
 ) -> bytes:
-    secrets = pae(key.derive("wrap", pod_id), key.derive("view", pod_id), key.derive("name", pod_id), name.encode())
+    secrets = pae(
+        key.derive("wrap", pod_id), key.derive("view", pod_id), key.derive("name", pod_id), name.encode()
+    )
     return seal_to_each(recipients, secrets, slot_info(pod_id, number))
 
 
@@ -202,7 +187,8 @@ def issue(
         owner_key=policy.config.owner_key,
         database_key=key,
         slot=slot.number,
-        log_keys=tuple(log.key for log in policy.logs),
+        log_keys=tuple(policy.vault_logs),
+        function_keys=tuple(policy.function_logs),
         signer=identity.signer,
         name=name,
         pod_name=policy.config.name,

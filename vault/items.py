@@ -11,20 +11,25 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import msgspec
 
-from vault.encoding import mp
-from vault.errors import ItemError
+from vault.encoding import mp, un_mp
+from vault.errors import ItemError, MalformedError
 from vault.properties import INT64_MAX, INT64_MIN, Scalar
 
 SCHEMA_TYPE = "ItemPropertySchema"
 """The item type that declares a property."""
 
+MAX_TYPES = 256
+"""Most types one invite may list."""
+
 MAX_FIELDS = 512
 """Most members of one payload: bounds what one body can make the decoder allocate."""
 
-_TYPE = re.compile(r"\A[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+ITEM_TYPE = re.compile(r"\A[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+"""An item's type; the names of its members are of this shape too."""
 _ID = re.compile(r"\A[a-zA-Z0-9_-]{6,36}\Z")
 _SHOWABLE = re.compile(r"\A[A-Za-z0-9_]{1,64}\Z")
 _HEX_ID = re.compile(
@@ -70,7 +75,7 @@ def shown(name: str) -> str:
 
 
 def _type_of(value: object) -> str:
-    if type(value) is not str or not _TYPE.match(value):
+    if type(value) is not str or not ITEM_TYPE.match(value):
         raise ItemError("type", "1 to 64 letters, digits and underscores, a letter first, were expected")
     return value
 
@@ -165,6 +170,58 @@ def parse_item(payload: Mapping[str, Scalar | None], *, make_id: Callable[[], st
     if is_deleted:
         members["deleted"] = True
     return Item(item_type, item_id, fields, tuple(nulls), _canonical(item_type, item_id, members))
+
+
+def is_type_list(value: object) -> bool:
+    """Whether a value is a list of 1 to ``MAX_TYPES`` item types, sorted, none twice."""
+    if type(value) is not list or not 1 <= len(value) <= MAX_TYPES:
+        return False
+    is_named = all(type(name) is str and ITEM_TYPE.match(name) for name in value)
+    return is_named and value == sorted(set(value))
+
+
+_NEVER_STORED = frozenset(("rowid", "dateServerModified"))
+
+
+def _is_stored_member(name: str, value: object) -> bool:
+    """Whether ``parse_item`` and a view can have let this member through."""
+    kind = type(value)
+    if not ITEM_TYPE.match(name) or name in _NEVER_STORED or kind is list:
+        return False
+    if name == "deleted":
+        return value is True
+    if name in {"dateCreated", "dateModified"}:
+        return kind is int and INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]  # an int
+    return kind is str or kind is bool or _is_canonical_number(value)  # type: ignore[arg-type]  # neither: a number
+
+
+def _is_canonical_number(value: float) -> bool:
+    try:
+        canonical = canonical_number("number", value)
+    except ItemError:
+        return False
+    return type(canonical) is type(value)
+
+
+def read_canonical(canonical: bytes) -> dict[str, Scalar]:
+    """Read a canonical item that was sealed; the inverse of what ``parse_item`` wrote.
+
+    Strict, because a server that was taken over seals what it likes, and at
+    home types become names of files and members names of columns.
+
+    Raises:
+        MalformedError: Not MP, or not what an item's canonical form can be: no
+            type or id of its shape, a member no property can have, a number in
+            another than its one form.
+    """
+    members = un_mp(canonical)
+    item_type, item_id = members.get("type"), members.get("id")
+    is_item = type(item_type) is str and type(item_id) is str
+    if not is_item or not ITEM_TYPE.match(str(item_type)) or not _ID.match(str(item_id)):
+        raise MalformedError("a sealed item has no type or no id of their shape")
+    if not all(_is_stored_member(name, value) for name, value in members.items()):
+        raise MalformedError("a sealed item has a member that no item can have")
+    return cast("dict[str, Scalar]", members)
 
 
 def item_salt(item_key: bytes, item_id: str) -> bytes:

@@ -13,7 +13,8 @@ import hmac
 import re
 from typing import NewType, NoReturn, Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from vault.errors import MalformedError
@@ -57,6 +58,21 @@ def hkdf_sha256(key: bytes, *, salt: bytes, info: bytes) -> bytes:
 def hkdf_expand_sha256(pseudorandom_key: bytes, info: bytes) -> bytes:
     """HKDF-Expand (RFC 5869 2.3) with SHA-256 and a 32-byte output."""
     return hmac.digest(pseudorandom_key, info + b"\x01", "sha256")
+
+
+def is_signed(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether ``signature`` is the Ed25519 key's over ``message``; False for anything malformed.
+
+    Args:
+        public: 32 bytes, or else False.
+        signature: 64 bytes, or else False.
+        message: What was signed; it begins with a label of its own.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 class Secret:

@@ -188,10 +188,11 @@ def _published(head: LogHead, ledger: Ledger, pod_id: PodId, log_keys: Sequence[
     try:
         found = read_checkpoint(head.note)
         epoch, ours = epoch_of(found.origin, pod_id), epoch_of(ledger.origin, pod_id)
-        if epoch <= ours:
-            return verify_checkpoint(head.note, ledger.origin, log_keys)
+        published = verify_checkpoint(head.note, found.origin, log_keys)
     except (MalformedError, ForeignPodError, DamagedError):
         return None
+    if epoch <= ours:
+        return published if epoch == ours else None
     raise RollbackError(
         f"the vault is in epoch {ours} of its log, log.head has seen epoch {epoch}: "
         "an older vault was put here. Put the newest vault.db back, or run `repair`"

@@ -54,9 +54,13 @@ def parse_meta(rows: Mapping[str, bytes], pod_id: PodId) -> Meta:
 
     Raises:
         ForeignPodError: Another pod's vault.
-        DamagedError: A row is missing or not of its form.
+        DamagedError: A row is missing or not of its form, or the last
+            checkpoint of one of the epochs before this one is.
     """
     if rows.get("pod_id") != pod_id:
         raise ForeignPodError("the vault is of another pod than pod.toml; put this pod's vault.db here")
+    epoch = _epoch(rows)
     earlier = {int(found[1]): note for name, note in rows.items() if (found := _EARLIER.match(name))}
-    return Meta(pod_id=pod_id, epoch=_epoch(rows), earlier=earlier)
+    if len(earlier) != epoch - 1 or any(number >= epoch for number in earlier):
+        raise DamagedError("the vault does not say how each earlier epoch ended; restore a snapshot")
+    return Meta(pod_id=pod_id, epoch=epoch, earlier=earlier)

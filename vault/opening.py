@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from vault.encoding import from_le32, unpae
+from vault.encoding import from_le32, unpae, unpae_labelled
 from vault.errors import DamagedError, MalformedError, WrongKeyError
 from vault.header import Header
-from vault.keys import FileKey, PodId, Secret, hkdf_sha256
+from vault.keys import KEY_BYTES, FileKey, PodId, Secret, hkdf_sha256
 from vault.sealing import (
     HPKE_XWING,
+    ITEM_LABEL,
     Recipient,
     batch_keys,
     file_key_info,
@@ -51,7 +52,9 @@ class Identity(Secret):
         x25519 = X25519PrivateKey.from_private_bytes(expanded[_MLKEM_SEED_BYTES:])
         self._private = MLKEM768X25519PrivateKey(mlkem, x25519)
         self._signing = Ed25519PrivateKey.from_private_bytes(self.derive("sign"))
-        self.recipient = Recipient(mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
+        self.recipient = Recipient(
+            mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+        )
         self.signer = self._signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
     def derive(self, use: str) -> bytes:
@@ -75,17 +78,38 @@ class Identity(Secret):
             WrongKeyError: It is not sealed to this identity.
             DamagedError: It names this identity but does not open.
         """
-        for entry in unpae(wraps):
-            kid, sealed = unpae(entry, 2)
-            if kid == self.recipient.kid:
-                return self._open(sealed, info, what)
-        raise WrongKeyError(f"{what} is not sealed to this identity; use the identity of this pod's maintainer")
+        sealed = sealed_by_kid(wraps).get(self.recipient.kid)
+        if sealed is None:
+            raise WrongKeyError(
+                f"{what} is not sealed to this identity; use the identity of this pod's maintainer"
+            )
+        return self.open_one(sealed, info, what)
 
-    def _open(self, sealed: bytes, info: bytes, what: str) -> bytes:
+    def open_one(self, sealed: bytes, info: bytes, what: str) -> bytes:
+        """Open what ``Recipient.seal`` sealed to this identity.
+
+        Raises:
+            DamagedError: It does not open.
+        """
         try:
             return HPKE_XWING.decrypt(sealed, self._private, info)
         except (InvalidTag, ValueError) as exc:
-            raise DamagedError(f"{what} is sealed to this identity but does not open: it was altered") from exc
+            raise DamagedError(
+                f"{what} is sealed to this identity but does not open: it was altered"
+            ) from exc
+
+
+def sealed_by_kid(wraps: bytes) -> dict[bytes, bytes]:
+    """Split what ``sealing.seal_to_each`` joined: each recipient's kid to what is sealed to it.
+
+    Raises:
+        MalformedError: Not a list of pairs, a kid that is not 32 bytes, or one twice.
+    """
+    pairs = [unpae(entry, 2) for entry in unpae(wraps)]
+    sealed = {kid: each for kid, each in pairs if len(kid) == KEY_BYTES}
+    if len(sealed) != len(pairs):
+        raise MalformedError("a list of recipients names one twice, or not by a hash")
+    return sealed
 
 
 class SlotSecrets(msgspec.Struct, frozen=True):
@@ -128,8 +152,8 @@ def open_slot_secrets(identity: Identity, rewrap: bytes, pod_id: PodId, number: 
     """
     opened = identity.open_sealed(rewrap, slot_info(pod_id, number), f"slot {number}")
     wrap_key, view_key, name_key, name = unpae(opened, 4)
-    if any(len(key) != 32 for key in (wrap_key, view_key, name_key)):
-        raise MalformedError(f"slot {number}: its keys must have 32 bytes each")
+    if any(len(key) != KEY_BYTES for key in (wrap_key, view_key, name_key)):
+        raise MalformedError(f"slot {number}: its keys must have {KEY_BYTES} bytes each")
     try:
         return SlotSecrets(name.decode(), wrap_key, view_key, name_key)
     except UnicodeDecodeError as exc:
@@ -171,16 +195,22 @@ class OpenedBatch:
     __slots__ = ("_cipher", "_header")
 
     def __init__(
-        self, identity: Identity, header: Header, wraps: bytes, later_wraps: Mapping[bytes, bytes] | None = None
+        self,
+        identity: Identity,
+        header: Header,
+        wraps: bytes,
+        later_wraps: Mapping[bytes, bytes] | None = None,
     ) -> None:
         if hashlib.sha256(wraps).digest() != header.wraps_hash:
             raise DamagedError("a batch's wraps are not those its header names")
         info = wrap_info(header.pod_id, header.uid, header.commit)
-        later = (later_wraps or {}).get(identity.recipient.kid)
-        if later is None:
-            data_key = identity.open_sealed(wraps, info, "a batch")
-        else:
-            data_key = identity._open(later, info, "a batch")
+        # The batch's own wraps come first: a row added later takes nobody's access away.
+        sealed = {**(later_wraps or {}), **sealed_by_kid(wraps)}.get(identity.recipient.kid)
+        if sealed is None:
+            raise WrongKeyError(
+                "a batch is not sealed to this identity; use the identity of this pod's maintainer"
+            )
+        data_key = identity.open_one(sealed, info, "a batch")
         key, commit = batch_keys(data_key)
         if commit != header.commit:
             raise DamagedError("a batch's data key is not the one its header commits to")
@@ -192,6 +222,7 @@ class OpenedBatch:
 
         Raises:
             DamagedError: It was altered or moved.
+            FormatTooNewError: What it holds is of a later format.
             MalformedError: What it holds is not an item.
         """
         aad = item_aad(self._header.pod_id, self._header.uid, index)
@@ -199,9 +230,9 @@ class OpenedBatch:
             opened = self._cipher.decrypt(item_nonce(index), sealed, aad)
         except InvalidTag as exc:
             raise DamagedError(f"item {index} of a batch does not open: it was altered or moved") from exc
-        label, canonical, slot, salt = unpae(opened, 4)
-        if label != b"item/v1" or len(salt) != 32:
-            raise MalformedError(f"item {index} of a batch is not of version 1")
+        canonical, slot, salt = unpae_labelled(opened, ITEM_LABEL, 3, "sealed item")
+        if len(salt) != KEY_BYTES:
+            raise MalformedError(f"sealed item: a salt of {KEY_BYTES} bytes was expected")
         return OpenedItem(index, canonical, from_le32(slot), salt)
 
     def open_items(self, sealed: Iterable[bytes | None]) -> Iterator[OpenedItem]:

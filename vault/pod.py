@@ -2,7 +2,7 @@
 
 The folder is all a server needs and opens nothing. pod.toml is written for
 people; the tools edit it elsewhere, this module only reads it. Whether it is
-the one its slots.json signs is decided in ``vault.slots``. FORMAT.md, "Files".
+the one its slots.json signs is decided in ``vault.policies``. FORMAT.md, "Files".
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NewType, cast
-from urllib.parse import urlsplit
+from typing import Any, Literal, cast
 
 import msgspec
 
-from vault.errors import ItemError, MalformedError, MissingError, StorageError
+from vault.errors import FormatTooNewError, ItemError, MalformedError, MissingError, StorageError
 from vault.keys import LogKey, OwnerKey
 from vault.properties import ValueType, check_property_name
 
@@ -24,11 +23,18 @@ POD_FORMAT = 1
 MAX_POD_TOML_BYTES = 1 << 20
 """A pod.toml larger than this is refused unread."""
 MAX_LABEL_CHARACTERS = 500
+MAX_NAME_CHARACTERS = 200
+MAX_URL_CHARACTERS = 2_000
 
 SchemaPolicy = Literal["extend", "closed", "infer"]
 SCHEMA_POLICIES: tuple[SchemaPolicy, ...] = ("extend", "closed", "infer")
 
-PodPath = NewType("PodPath", Path)
+_MAX_PORT = 65_535
+# No user, no query, no fragment; other hosts than ASCII ones are written in Punycode.
+_URL = re.compile(
+    r"\Ahttps?://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([1-9][0-9]{0,4}))?"
+    r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*\Z"
+)
 
 
 class PodFolder:
@@ -117,16 +123,11 @@ def check_url(url: str) -> str:
     """Return ``url`` without trailing slashes if contributors can be sent there.
 
     Raises:
-        MalformedError: Not an http or https URL with a host, or one with a
-            user, a query or a fragment.
+        MalformedError: Not http:// or https://, a host, and if wanted a port
+            and a path, in ASCII and at most ``MAX_URL_CHARACTERS``.
     """
-    try:
-        parts = urlsplit(url)
-        is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
-        has_host = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port)
-    except ValueError as exc:
-        raise MalformedError("url: https://host, optionally with a port and path, was expected") from exc
-    if not (is_plain and has_host) or re.search(r"[\x00-\x20\x7f]", url):
+    found = _URL.match(url) if len(url) <= MAX_URL_CHARACTERS else None
+    if not found or int(found[1] or 1) > _MAX_PORT:
         raise MalformedError("url: https://host, optionally with a port and path, was expected")
     return url.rstrip("/")
 
@@ -138,8 +139,8 @@ def _url(table: dict[str, Any]) -> str:
 
 def _name(table: dict[str, Any]) -> str:
     name = cast(str, _member(table, "name", str, ""))
-    if len(name) > 200:
-        raise MalformedError("pod.toml: name must have at most 200 characters")
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise MalformedError(f"pod.toml: name must have at most {MAX_NAME_CHARACTERS} characters")
     return name
 
 
@@ -155,13 +156,17 @@ def _property(name: str, entry: object) -> tuple[ValueType, str | None]:
         raise MalformedError(f"pod.toml: properties.{name[:64]} must be a table with a type")
     label = entry.get("label")
     if label is not None and (type(label) is not str or len(label) > MAX_LABEL_CHARACTERS):
-        raise MalformedError(f"pod.toml: properties.{name[:64]}.label must be text of at most {MAX_LABEL_CHARACTERS}")
+        raise MalformedError(
+            f"pod.toml: properties.{name[:64]}.label must be text of at most {MAX_LABEL_CHARACTERS}"
+        )
     try:
         check_property_name(name)
-        return ValueType(entry.get("type")), label
+        return ValueType(str(entry.get("type"))), label
     except (ItemError, ValueError) as exc:
         types = ", ".join(ValueType)
-        raise MalformedError(f"pod.toml: properties.{name[:64]}: a free name and one of {types} were expected") from exc
+        raise MalformedError(
+            f"pod.toml: properties.{name[:64]}: a free name and one of {types} were expected"
+        ) from exc
 
 
 def _properties(table: dict[str, Any]) -> tuple[dict[str, ValueType], dict[str, str]]:
@@ -183,14 +188,23 @@ def _max_item_bytes(table: dict[str, Any]) -> int | None:
     return cast(int, limit)
 
 
+def _check_format(table: dict[str, Any]) -> None:
+    found = _member(table, "format", int, POD_FORMAT)
+    if found > POD_FORMAT:
+        raise FormatTooNewError("pod.toml: it is of a later format; update shared-pod")
+    if found != POD_FORMAT:
+        raise MalformedError(f"pod.toml: format {POD_FORMAT} was expected")
+
+
 def parse_pod_toml(unverified: bytes) -> PodConfig:
     """Read pod.toml's bytes.
 
     Unknown members are ignored, so that an older program reads a newer file.
 
     Raises:
-        MalformedError: Not TOML, larger than 1 MiB, of a later format, or a
-            member of the wrong type; the message names the member.
+        FormatTooNewError: Of a later format.
+        MalformedError: Not TOML, larger than 1 MiB, or a member of the wrong
+            type; the message names the member.
     """
     if len(unverified) > MAX_POD_TOML_BYTES:
         raise MalformedError("pod.toml: at most 1 MiB was expected")
@@ -198,8 +212,7 @@ def parse_pod_toml(unverified: bytes) -> PodConfig:
         table = tomllib.loads(unverified.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise MalformedError("pod.toml: it is not a TOML file") from exc
-    if _member(table, "format", int, POD_FORMAT) != POD_FORMAT:
-        raise MalformedError(f"pod.toml: format {POD_FORMAT} was expected; update shared-pod")
+    _check_format(table)
     properties, labels = _properties(table)
     return PodConfig(
         owner_key=_owner_key(table),

@@ -8,8 +8,6 @@ FORMAT.md, "Policy".
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import re
@@ -17,13 +15,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NoReturn
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vault.caveats import parse_caveats
 from vault.encoding import pae
 from vault.errors import FormatTooNewError, MalformedError, PolicyError
-from vault.keys import PodId
+from vault.keys import PodId, is_signed
+from vault.notes import from_base64
 from vault.pod import MAX_POD_TOML_BYTES, PodConfig, PodFolder, parse_pod_toml, read_file
 from vault.sealing import Recipient
 from vault.slots import NONCE_BYTES, Slot
@@ -107,6 +104,11 @@ class Policy(msgspec.Struct, frozen=True):
         """Public keys that may sign checkpoints, newest last."""
         return [log.key for log in self.logs if log.kind == "vault"]
 
+    @property
+    def function_logs(self) -> list[bytes]:
+        """Public keys that may sign headers only."""
+        return [log.key for log in self.logs if log.kind == "function"]
+
 
 def signed_bytes(pod_id: PodId, policy: bytes) -> bytes:
     """What a policy's signature covers."""
@@ -116,15 +118,6 @@ def signed_bytes(pod_id: PodId, policy: bytes) -> bytes:
 def endorsed_bytes(pod_id: PodId, key: bytes) -> bytes:
     """What an endorsement's signature covers."""
     return pae(b"signer/v1", pod_id, key)
-
-
-def is_signed(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether ``signature`` (64 bytes) is ``public``'s (32 bytes, Ed25519) over ``message``."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -168,14 +161,7 @@ def _hex(members: dict[str, Any], name: str, count: int = 32) -> bytes:
 
 
 def _base64(members: dict[str, Any], name: str) -> bytes:
-    text = _get(members, name, str)
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise MalformedError(f"slots.json: {name} must be base64") from exc
-    if base64.b64encode(raw).decode() != text:
-        raise MalformedError(f"slots.json: {name} must be base64 in its canonical form")
-    return raw
+    return from_base64(_get(members, name, str), f"slots.json: {name}")
 
 
 def _objects(members: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -217,7 +203,9 @@ def _slot(entry: dict[str, Any]) -> Slot:
 
 def _slots(policy: dict[str, Any]) -> tuple[Slot, ...]:
     slots = tuple(_slot(entry) for entry in _objects(policy, "slots"))
-    if len({slot.number for slot in slots}) != len(slots) or len({slot.lookup for slot in slots}) != len(slots):
+    if len({slot.number for slot in slots}) != len(slots) or len({slot.lookup for slot in slots}) != len(
+        slots
+    ):
         raise MalformedError("slots.json: two slots share a number or a lookup")
     return slots
 
@@ -241,8 +229,11 @@ def _revision(policy: dict[str, Any]) -> int:
 
 
 def _check_format(policy: dict[str, Any]) -> None:
-    if _get(policy, "format", int) > POLICY_FORMAT:
+    found = _get(policy, "format", int)
+    if found > POLICY_FORMAT:
         raise FormatTooNewError("slots.json: it is of a later format; update shared-pod")
+    if found != POLICY_FORMAT:
+        raise MalformedError(f"slots.json: format {POLICY_FORMAT} was expected")
 
 
 def parse_policy(pod_toml: bytes, slots_json: bytes, *, is_edited: bool = False) -> Policy:
@@ -265,7 +256,9 @@ def parse_policy(pod_toml: bytes, slots_json: bytes, *, is_edited: bool = False)
     """
     frame = _FRAME.match(slots_json)
     if not frame:
-        raise MalformedError("slots.json: the signed frame was expected; run any invite command to write it again")
+        raise MalformedError(
+            "slots.json: the signed frame was expected; run any invite command to write it again"
+        )
     signature, signer, signed = bytes.fromhex(frame[1].decode()), bytes.fromhex(frame[2].decode()), frame[3]
     config = parse_pod_toml(pod_toml)
     pod_id = config.owner_key.pod_id
@@ -274,7 +267,10 @@ def parse_policy(pod_toml: bytes, slots_json: bytes, *, is_edited: bool = False)
     policy = parse_strict_json(signed)
     _check_format(policy)
     if _hex(policy, "pod_toml") != hashlib.sha256(pod_toml).digest() and not is_edited:
-        raise PolicyError("pod.toml is not the one slots.json signs; an edit by hand counts once `schema apply` has signed it")
+        raise PolicyError(
+            "pod.toml is not the one slots.json signs; "
+            "an edit by hand counts once `schema apply` has signed it"
+        )
     signers = _signers(policy)
     if signer not in signers:
         raise PolicyError("slots.json: its signer is not one of the signers it lists")
@@ -316,16 +312,18 @@ def load_policy(folder: PodFolder, *, is_edited: bool = False) -> Policy:
     return parse_policy(read_file(folder.pod_toml, MAX_POD_TOML_BYTES), slots_json, is_edited=is_edited)
 
 
+def _is_endorsed(endorsement: Endorsement, pod_id: PodId) -> bool:
+    return is_signed(endorsement.by, endorsement.signature, endorsed_bytes(pod_id, endorsement.key))
+
+
 def _reached(roots: Iterable[bytes], policy: Policy) -> set[bytes]:
     """The keys that ``roots`` lead to by the policy's endorsements, themselves included."""
     reached = set(roots)
-    # Each round follows every endorsement once; a chain is no longer than the list.
-    for _ in policy.endorsements:
-        for endorsement in policy.endorsements:
-            if endorsement.by in reached and is_signed(
-                endorsement.by, endorsement.signature, endorsed_bytes(policy.pod_id, endorsement.key)
-            ):
-                reached.add(endorsement.key)
+    waiting = list(policy.endorsements)
+    # Each signature is checked once: a hostile file cannot make it more.
+    while ready := [endorsement for endorsement in waiting if endorsement.by in reached]:
+        waiting = [endorsement for endorsement in waiting if endorsement.by not in reached]
+        reached.update(endorsement.key for endorsement in ready if _is_endorsed(endorsement, policy.pod_id))
     return reached
 
 
@@ -340,7 +338,14 @@ def check_signer(policy: Policy, root: bytes) -> None:
         PolicyError: The policy's signer is not ``root`` nor endorsed from it.
     """
     if policy.signer not in _reached([root], policy):
-        raise PolicyError("slots.json is signed by someone this identity never endorsed; do not trust this folder")
+        raise PolicyError(
+            "slots.json is signed by someone this identity never endorsed; do not trust this folder"
+        )
+
+
+def past_signers(policy: Policy) -> set[bytes]:
+    """Whose policies and erasures count in a pod's history, for one who trusts its present policy."""
+    return {*policy.signers, *(endorsement.by for endorsement in policy.endorsements)}
 
 
 def check_successor(last: Policy, new: Policy) -> bool:
@@ -360,9 +365,9 @@ def check_successor(last: Policy, new: Policy) -> bool:
     if new.revision <= last.revision:
         raise PolicyError(
             f"slots.json: revision {last.revision} was accepted already; "
-            f"revision {new.revision} is older or of another line. Put the newest pod.toml and slots.json here"
+            f"revision {new.revision} is older or of another line. "
+            "Put the newest pod.toml and slots.json here"
         )
     if new.signer not in _reached(last.signers, new):
         raise PolicyError("slots.json: the accepted policy does not lead to its signer")
     return True
-

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -72,9 +72,14 @@ def check_property_name(name: str) -> None:
         ItemError: Not ``[A-Za-z][A-Za-z0-9_]{0,63}``, or reserved in any case.
     """
     if not _NAME.match(name):
-        raise ItemError("propertyName", "1 to 64 letters, digits and underscores, a letter first, were expected")
+        raise ItemError(
+            "propertyName", "1 to 64 letters, digits and underscores, a letter first, were expected"
+        )
     if name.lower() in RESERVED_NAMES:
         raise ItemError("propertyName", "this name is reserved; choose another")
+
+
+_HALF = 0.5
 
 
 def round_half_away(value: float) -> int:
@@ -82,7 +87,7 @@ def round_half_away(value: float) -> int:
     magnitude = abs(value)
     whole = math.floor(magnitude)
     # Not floor(magnitude + 0.5): that addition rounds 0.49999999999999994 up.
-    rounded = whole + 1 if magnitude - whole >= 0.5 else whole
+    rounded = whole + 1 if magnitude - whole >= _HALF else whole
     return -rounded if value < 0 else rounded
 
 
@@ -111,9 +116,12 @@ def _is_datetime(value: Scalar) -> bool:
     return _is_integer(value)
 
 
-_RULES = {
+_RULES: Mapping[ValueType, tuple[Callable[[Scalar], bool], str]] = {
     ValueType.TEXT: (lambda value: type(value) is str, "text was expected"),
-    ValueType.INTEGER: (_is_integer, "an integer of 64 bits, written without point or exponent, was expected"),
+    ValueType.INTEGER: (
+        _is_integer,
+        "an integer of 64 bits, written without point or exponent, was expected",
+    ),
     ValueType.REAL: (_is_real, "a finite number was expected"),
     ValueType.BOOL: (lambda value: type(value) is bool, "true or false was expected"),
     ValueType.DATETIME: (_is_datetime, "milliseconds since 1970 within 64 bits were expected"),

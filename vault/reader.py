@@ -8,16 +8,15 @@ which needs no key and does not stop the writer. Whether all of it is true is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
 from vault.connection import ReadConnection
 from vault.database import connect_read
-from vault.encoding import un_mp
-from vault.errors import DamagedError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
+from vault.items import read_canonical
 from vault.keys import FileKey
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.meta import Meta, parse_meta
@@ -70,6 +69,7 @@ class StoredBatch(msgspec.Struct, frozen=True):
     Attributes:
         number: From 1.
         first_seq: seq of its first item.
+        uid: The 16 bytes its row names.
         packed: The header's bytes.
         header: The header.
         wraps: The data key for each recipient.
@@ -79,6 +79,7 @@ class StoredBatch(msgspec.Struct, frozen=True):
 
     number: int
     first_seq: int
+    uid: bytes
     packed: bytes
     header: Header
     wraps: bytes
@@ -86,7 +87,7 @@ class StoredBatch(msgspec.Struct, frozen=True):
     checkpoint: bytes
 
 
-_BATCHES = "SELECT batch, first_seq, header, wraps, signature, checkpoint FROM batch ORDER BY batch"
+_BATCHES = "SELECT batch, first_seq, uid, header, wraps, signature, checkpoint FROM batch ORDER BY batch"
 
 
 class Reader:
@@ -132,8 +133,9 @@ class Reader:
             DamagedError: A page fails its checks.
         """
         order = " DESC" if is_newest_first else ""
-        for number, first_seq, packed, wraps, signature, checkpoint in self.rows.rows(_BATCHES + order):
-            yield StoredBatch(number, first_seq, packed, parse_header(packed), wraps, signature, checkpoint)
+        for number, first_seq, uid, packed, wraps, signature, checkpoint in self.rows.rows(_BATCHES + order):
+            header = parse_header(packed)
+            yield StoredBatch(number, first_seq, uid, packed, header, wraps, signature, checkpoint)
 
     def sealed_items(self, batch: StoredBatch) -> list[tuple[bytes | None, bytes, bytes, bytes | None]]:
         """A batch's rows in order: name, C, digest, and the sealed item (None if erased)."""
@@ -164,7 +166,7 @@ class Reader:
             ms=batch.header.ms,
             slot=opened.slot,
             slot_name=secrets.name if secrets else f"slot-{opened.slot}",
-            members=parse_members(opened.canonical),
+            members=read_canonical(opened.canonical),
         )
 
     def items(self, *, is_newest_first: bool = False) -> Iterator[StoredItem]:
@@ -196,20 +198,6 @@ class Reader:
     def counts(self) -> tuple[int, int]:
         """Batches and items in the vault, erased ones included."""
         return self.ledger.size, self.ledger.next_seq - 1
-
-
-def parse_members(canonical: bytes) -> dict[str, Scalar]:
-    """Decode a canonical item.
-
-    Raises:
-        MalformedError: Not canonical MessagePack.
-        DamagedError: Not a flat map with type and id.
-    """
-    members: dict[str, Any] = un_mp(canonical)
-    is_flat = all(type(value) in {str, int, float, bool} for value in members.values())
-    if not is_flat or type(members.get("type")) is not str or type(members.get("id")) is not str:
-        raise DamagedError("a sealed item is not a flat map with type and id")
-    return members
 
 
 def file_key_of(policy: Policy, identity: Identity) -> FileKey:

@@ -142,18 +142,20 @@ def verify_receipt(
     log_keys: Sequence[bytes],
     c: bytes | None = None,
     epoch: int | None = None,
+    function_keys: Sequence[bytes] = (),
 ) -> VerifiedReceipt:
     """Accept a receipt that proves: this pod took the item of this commitment.
 
     Args:
         receipt: Untrusted.
         pod_id: The pod that must have given it.
-        log_keys: The pod's trusted log keys, 32 bytes each. One must have signed
-            the checkpoint, and one, not necessarily the same, must be the
-            header's: a function signs headers with a key of its own.
+        log_keys: The keys trusted to sign the pod's checkpoints, 32 bytes
+            each. One must have signed this one.
         c: The commitment that the holder computed from their own item; None
             leaves this comparison to the caller.
         epoch: The one epoch to accept; None accepts any.
+        function_keys: Keys trusted to sign headers only, 32 bytes each. The
+            header's must be one of these or of ``log_keys``.
 
     Raises:
         MalformedError: The header or the checkpoint does not parse, the item is not
@@ -163,7 +165,7 @@ def verify_receipt(
         DamagedError: Something in it does not match; the sentence says what.
     """
     header = parse_header(receipt.header)
-    _check_signer(header, pod_id, log_keys)
+    _check_signer(header, pod_id, [*log_keys, *function_keys])
     _check_item(receipt, header, c)
     checkpoint, found_epoch = _check_log(receipt, pod_id, log_keys)
     if epoch not in (None, found_epoch):
@@ -179,10 +181,10 @@ def _check_item(receipt: Receipt, header: Header, c: bytes | None) -> None:
         raise DamagedError("the receipt's item is not in the batch that its header describes")
 
 
-def _check_signer(header: Header, pod_id: PodId, log_keys: Sequence[bytes]) -> None:
+def _check_signer(header: Header, pod_id: PodId, keys: Sequence[bytes]) -> None:
     if header.pod_id != pod_id:
         raise ForeignPodError("the receipt's header is of another pod; check it with that pod's invite")
-    if header.log_key_hash not in {hashlib.sha256(key).digest() for key in log_keys}:
+    if header.log_key_hash not in {hashlib.sha256(key).digest() for key in keys}:
         raise DamagedError("the receipt's header names a log key that is not one of this pod's")
 
 

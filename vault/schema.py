@@ -49,7 +49,9 @@ def settle(types: set[ValueType]) -> ValueType:
 
 
 def merge(
-    maintainer: Mapping[str, ValueType], labels: Mapping[str, str], views: Mapping[str, Mapping[str, ValueType]]
+    maintainer: Mapping[str, ValueType],
+    labels: Mapping[str, str],
+    views: Mapping[str, Mapping[str, ValueType]],
 ) -> dict[str, MergedProperty]:
     """Merge the maintainer's properties with each slot's own view.
 
@@ -61,7 +63,9 @@ def merge(
     Returns:
         Name to property: the maintainer's first, in their order, then by name.
     """
-    declared: dict[str, dict[str, ValueType]] = {name: {MAINTAINER: kind} for name, kind in maintainer.items()}
+    declared: dict[str, dict[str, ValueType]] = {
+        name: {MAINTAINER: kind} for name, kind in maintainer.items()
+    }
     for slot_name, own in sorted(views.items()):
         for name in sorted(own):
             declared.setdefault(name, {})[slot_name] = own[name]

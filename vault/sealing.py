@@ -32,6 +32,8 @@ MLKEM_PUBLIC_BYTES = 1184
 RECIPIENT_BYTES = MLKEM_PUBLIC_BYTES + 32
 """ML-KEM-768 encapsulation key (FIPS 203) and X25519 public key (RFC 7748)."""
 
+ITEM_LABEL = b"item/v1"
+
 DATA_KEY_BYTES = 32
 UID_BYTES = 16
 
@@ -58,7 +60,9 @@ class Recipient:
             mlkem = MLKEM768PublicKey.from_public_bytes(raw[:MLKEM_PUBLIC_BYTES])
         except ValueError as exc:
             raise MalformedError("recipient: the first 1184 bytes are no ML-KEM-768 public key") from exc
-        self._public = MLKEM768X25519PublicKey(mlkem, X25519PublicKey.from_public_bytes(raw[MLKEM_PUBLIC_BYTES:]))
+        self._public = MLKEM768X25519PublicKey(
+            mlkem, X25519PublicKey.from_public_bytes(raw[MLKEM_PUBLIC_BYTES:])
+        )
         self.raw = bytes(raw)
         self.kid = hashlib.sha256(self.raw).digest()
 
@@ -186,7 +190,7 @@ def seal_batch(
     sealed = [
         encrypt(
             item_nonce(index),
-            pae(b"item/v1", item.canonical, le32(item.slot), item.salt),
+            pae(ITEM_LABEL, item.canonical, le32(item.slot), item.salt),
             item_aad(pod_id, uid, index),
         )
         for index, item in enumerate(items)

@@ -55,7 +55,9 @@ class OpenedSlot:
 
     __slots__ = ("caveats", "file_key", "item_key", "name_key", "number", "pod_id", "view_key")
 
-    def __init__(self, number: int, caveats: Caveats, file_key: FileKey, key: DatabaseKey, pod_id: PodId) -> None:
+    def __init__(
+        self, number: int, caveats: Caveats, file_key: FileKey, key: DatabaseKey, pod_id: PodId
+    ) -> None:
         self.number = number
         self.caveats = caveats
         self.pod_id = pod_id
@@ -111,7 +113,11 @@ def open_slot(slot: Slot, key: DatabaseKey, pod_id: PodId) -> OpenedSlot:
         raise WrongKeyError("this slot is closed; ask the maintainer for a new invite")
     nonce, sealed = slot.wrap[:NONCE_BYTES], slot.wrap[NONCE_BYTES:]
     try:
-        raw = AESGCM(key.derive("wrap", pod_id)).decrypt(nonce, sealed, slot_aad(pod_id, slot.number, slot.caveats))
+        raw = AESGCM(key.derive("wrap", pod_id)).decrypt(
+            nonce, sealed, slot_aad(pod_id, slot.number, slot.caveats)
+        )
     except InvalidTag as exc:
-        raise WrongKeyError("the database key does not open its slot; ask the maintainer for a new invite") from exc
+        raise WrongKeyError(
+            "the database key does not open its slot; ask the maintainer for a new invite"
+        ) from exc
     return OpenedSlot(slot.number, slot.caveats, FileKey(raw), key, pod_id)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vault.encoding import le32, mp, pae, un_mp
 from vault.errors import DamagedError, MalformedError
 from vault.keys import PodId
-from vault.properties import MAX_VIEW_NAMES, ValueType
+from vault.properties import MAX_VIEW_NAMES, ValueType, check_property_name
 from vault.slots import NONCE_BYTES
 
 
@@ -38,17 +38,25 @@ def seal_view(
     return nonce + AESGCM(view_key).encrypt(nonce, plain, _aad(pod_id, slot))
 
 
+def _parse_view(plain: bytes) -> dict[str, ValueType]:
+    own = {name: ValueType(str(value_type)) for name, value_type in un_mp(plain).items()}
+    for name in own:
+        check_property_name(name)
+    return own
+
+
 def open_view(sealed: bytes | None, view_key: bytes, *, pod_id: PodId, slot: int) -> dict[str, ValueType]:
     """Open a slot's own view; None, a slot that declared nothing, is empty.
 
     Raises:
-        DamagedError: It was altered, or is another slot's.
+        DamagedError: It was altered, is another slot's, or holds what no slot
+            can have declared.
     """
     if sealed is None:
         return {}
     try:
         plain = AESGCM(view_key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _aad(pod_id, slot))
-        own = {name: ValueType(value_type) for name, value_type in un_mp(plain).items()}
+        own = _parse_view(plain)
     except (InvalidTag, MalformedError, ValueError) as exc:
         raise DamagedError(f"the view of slot {slot} does not open: it was altered") from exc
     if len(own) > MAX_VIEW_NAMES:

@@ -24,7 +24,7 @@ headers = st.builds(
     pod_id=hashes.map(PodId),
     uid=st.binary(min_size=16, max_size=16),
     log_key_hash=hashes,
-    ms=st.integers(0, 2**64 - 1),
+    ms=st.integers(0, 2**63 - 1),
     count=st.integers(1, 512),
     item_root=hashes,
     commit=hashes,

@@ -103,6 +103,7 @@ def _verify(receipt: Receipt, vector: dict[str, Any]) -> dict[str, object]:
         receipt,
         pod_id=PodId(bytes.fromhex(vector["pod_id"])),
         log_keys=[bytes.fromhex(key) for key in vector["log_keys"]],
+        function_keys=[bytes.fromhex(key) for key in vector["function_keys"]],
         c=None if vector["c"] is None else bytes.fromhex(vector["c"]),
         epoch=vector["epoch"],
     )

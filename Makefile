@@ -29,7 +29,7 @@ check: .venv/all.stamp  ## Format, lint, types, architecture, coverage; tests fi
 	if [ -f template.yaml ]; then $(BIN)/cfn-lint template.yaml; fi
 
 bench: .venv/all.stamp  ## Print the speed of a real server, beside handlers that store nothing
-	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python -m benchmarks.ingest
 
 lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--upgrade takes new versions
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --all-extras \

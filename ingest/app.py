@@ -26,10 +26,13 @@ from ingest.logs import Log, write_stderr
 from ingest.registry import Registry
 from ingest.settings import Settings
 from ingest.vault_thread import VaultThread
+from vault.locks import Patience
 from vault.pod import PodFolder
 
 SUMMARY_SECONDS = 60.0
 LISTEN_POLL_SECONDS = 0.01
+OPENING_SECONDS = 3.0
+"""How long items wait for a snapshot to let their vault be opened; a reflink takes milliseconds."""
 
 
 def now_ms() -> int:
@@ -78,6 +81,7 @@ def _make_vault(folder: PodFolder, log: Log) -> VaultThread:
         folder,
         now_ms=now_ms,
         entropy=os.urandom,
+        patience=Patience(OPENING_SECONDS, time.monotonic, time.sleep),
         warn=lambda sentence: log.event("vault_warning", sentence=sentence),
     )
 

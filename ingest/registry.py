@@ -26,7 +26,7 @@ from vault.policies import Policy
 
 WATCH_SECONDS = 0.25
 """Between two looks at the policy files: a revoked invite ends within a second."""
-CLOSE_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
 """How long a stopping server waits for a snapshot to let a vault be closed."""
 
 

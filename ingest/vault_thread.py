@@ -14,9 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from vault.deciding import Submission
 from vault.errors import BusyError
+from vault.locks import Patience
 from vault.pod import PodFolder, load_log_key
 from vault.policies import Policy
 from vault.store import Answer, Writer, open_writer
+
+POLL_SECONDS = 0.05
+"""Between two tries to open while a snapshot is being taken; a try costs milliseconds."""
 
 Clock = Callable[[], int]
 Entropy = Callable[[int], bytes]
@@ -29,15 +33,23 @@ class VaultThread:
         folder: The pod's folder.
         now_ms: UTC milliseconds.
         entropy: Source of randomness.
+        patience: How long an opening waits for a snapshot that is being taken.
         warn: Takes each sentence a vault warns with; called in the thread.
     """
 
     def __init__(
-        self, folder: PodFolder, *, now_ms: Clock, entropy: Entropy, warn: Callable[[str], None]
+        self,
+        folder: PodFolder,
+        *,
+        now_ms: Clock,
+        entropy: Entropy,
+        patience: Patience,
+        warn: Callable[[str], None],
     ) -> None:
         self._folder = folder
         self._now_ms = now_ms
         self._entropy = entropy
+        self._patience = patience
         self._warn = warn
         self._executor: ThreadPoolExecutor | None = None
         self._writer: Writer | None = None
@@ -80,13 +92,23 @@ class VaultThread:
                 "the vault must be closed and verified first, and a snapshot is being taken; try again"
             )
         if self._writer is None:
-            self._writer = self._open(policy, batch[0])
+            self._writer = self._open_patiently(policy, batch[0])
         # Until the commit has ended well, nothing is known about the connection.
         self._is_spent = True
         answers = self._writer.commit(policy, batch)
         self._is_spent = False
         self._report(self._writer)
         return answers
+
+    def _open_patiently(self, policy: Policy, first: Submission) -> Writer:
+        deadline = self._patience.clock() + self._patience.timeout_seconds
+        while True:
+            try:
+                return self._open(policy, first)
+            except BusyError:
+                if self._patience.clock() >= deadline:
+                    raise
+            self._patience.sleep(POLL_SECONDS)
 
     def _open(self, policy: Policy, first: Submission) -> Writer:
         writer = open_writer(

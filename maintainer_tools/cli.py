@@ -1,0 +1,187 @@
+"""The command ``shared-pod``: its commands by name, and the one place that ends it.
+
+A command's module is loaded when the command is, so that ``--help`` answers at
+once. Commands raise; what they raise becomes a sentence on stderr and an exit
+code here (``maintainer_tools.exits`` says which), and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import FrameType
+from typing import Any, NamedTuple, NoReturn
+
+import click
+import msgspec
+
+from maintainer_tools.console import clean, say
+from maintainer_tools.exits import Exit, exit_of
+from vault.disk import storage_error
+from vault.errors import VaultError
+
+
+class Entry(NamedTuple):
+    """One command before it is loaded.
+
+    Attributes:
+        section: Under which heading the help lists it.
+        summary: What the help says of it.
+        load: Gives the command.
+    """
+
+    section: str
+    summary: str
+    load: Callable[[], click.Command]
+
+
+def _ours(name: str) -> Callable[[], click.Command]:
+    """The command of that name in the module of that name."""
+
+    def load() -> click.Command:
+        command: click.Command = getattr(import_module(f"maintainer_tools.{name}"), name)
+        return command
+
+    return load
+
+
+def _send() -> click.Command:
+    # Spelled out for the architecture's contracts: the one step into the contributor's room.
+    from contributor_tools.send import send
+
+    return send
+
+
+COMMANDS = {
+    "init": Entry("Start", "Make a pod, and the home that opens it.", _ours("init")),
+    "serve": Entry("Start", "Take items in over HTTP.", _ours("serve")),
+    "demo": Entry("Start", "Make a pod to try things with, and serve it.", _ours("demo")),
+    "invite": Entry("Invite", "Make, list, show and revoke invites.", _ours("invite")),
+    "schema": Entry("Invite", "Show and declare properties.", _ours("schema")),
+    "send": Entry("Contribute", "Send the rows of a table to a pod.", _send),
+    "ls": Entry("Read", "List items, newest first.", _ours("ls")),
+    "show": Entry("Read", "Print one item.", _ours("show")),
+    "export": Entry("Read", "Write items out as CSV or JSON Lines.", _ours("export")),
+    "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
+    "snapshot": Entry("Safety", "Copy a pod while it is served.", _ours("snapshot")),
+    "identity": Entry("Safety", "Print the one secret for paper, or check a copy.", _ours("identity")),
+    "recover": Entry("Safety", "Make a home again from a pod and the 64 digits.", _ours("recover")),
+    "upgrade": Entry("Safety", "Bring a pod to this program's format.", _ours("upgrade")),
+    "help": Entry("Other", "Explain a command or a topic.", _ours("help")),
+}
+"""In the order a newcomer meets them."""
+
+
+class Cli(click.Group):
+    """The group of all commands; loads the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command; None if there is none of that name."""
+        del ctx
+        entry = COMMANDS.get(cmd_name)
+        return entry.load() if entry else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under their headings, without loading any."""
+        del ctx
+        for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+            entries = ((name, entry) for name, entry in COMMANDS.items() if entry.section == section)
+            with formatter.section(section):
+                formatter.write_dl([(f"{name:<8}", entry.summary) for name, entry in entries])
+
+    def main(  # type: ignore[override]  # the base has overloads for a mode that is not used here
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run a command line and leave with its exit code.
+
+        Raises:
+            SystemExit: Always.
+        """
+        given = list(sys.argv[1:] if args is None else args)
+        try:
+            ended = super().main(given, prog_name or "shared-pod", standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _silence_stdout()
+            sys.exit(Exit.FAILED)
+        except Exception as exc:  # noqa: BLE001  # the outer door: nothing passes but an exit code
+            sys.exit(_report(exc, is_json="--json" in given))
+        sys.exit(ended or Exit.DONE)
+
+
+def _silence_stdout() -> None:
+    # What is still buffered would fail once more when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report(error: Exception, *, is_json: bool) -> int:
+    """Say what went wrong; return the exit code."""
+    code = exit_of(error)
+    message = _sentence(error)
+    if is_json:
+        document = {"message_type": "exit_error", "code": int(code), "message": message}
+        say(msgspec.json.encode(document).decode())
+    elif isinstance(error, click.UsageError):
+        # Click's own form: usage, a hint where to find help, what is wrong.
+        error.show()
+    else:
+        say(f"error: {message}" if code is not Exit.INTERRUPTED else message)
+    return code
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, click.Abort):
+        return "interrupted"
+    if isinstance(error, click.ClickException):
+        return clean(error.format_message())
+    if isinstance(error, VaultError):
+        return clean(str(error))
+    if isinstance(error, OSError):
+        return clean(_os_sentence(error))
+    return _bug(error)
+
+
+def _os_sentence(error: OSError) -> str:
+    from pathlib import Path
+
+    return str(storage_error(Path(str(error.filename or "a file")), error))
+
+
+def _bug(error: Exception) -> str:
+    # Not its message: it may hold a value, and values may be secret.
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(frames[-3:]))
+    return f"this is a bug in shared-pod: {type(error).__name__} in {where}"
+
+
+cli = Cli(
+    "shared-pod",
+    help="A drop box for data: whoever was invited puts items in, only you take them out.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Most commands name the pod first: the home that `init` made.",
+)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Run the command line of this process.
+
+    Raises:
+        SystemExit: Always.
+    """
+    # Ended from outside: private copies are removed and nothing stays half written, as on Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    cli.main()

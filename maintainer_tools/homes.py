@@ -1,0 +1,193 @@
+"""Finding what a command names: a home, or the pod in it; and changing its policy.
+
+A home is the maintainer's folder with ``identity`` and ``pod``. Commands that
+need no identity take a pod's folder too. A change of pod.toml or slots.json is
+read, signed and published under a lock on the identity file, so that two
+commands at once never sign the same revision. FORMAT.md, "Files" and "Policy".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from maintainer_tools.asking import ask_passphrase
+from maintainer_tools.console import say
+from maintainer_tools.exits import CredentialsMissingError
+from vault.disk import storage_error
+from vault.errors import LockedError, MissingError, PolicyError
+from vault.founding import IDENTITY_FILE, POD_FOLDER
+from vault.identity_file import read_identity
+from vault.invites import publish, reissue
+from vault.locks import Patience
+from vault.opening import Identity
+from vault.pod import PodFolder
+from vault.policies import Policy, check_signer, load_policy, parse_policy
+
+PATIENCE = Patience(10.0, time.monotonic, time.sleep)
+"""How long a command waits for another process: a checkpoint or a change takes far less."""
+
+_POLL_SECONDS = 0.05
+
+
+class Home(msgspec.Struct, frozen=True):
+    """A maintainer's folder that has all it needs.
+
+    Attributes:
+        path: As the command line named it.
+        pod: The pod's folder in it.
+    """
+
+    path: Path
+    pod: PodFolder
+
+    @property
+    def identity_file(self) -> Path:
+        """The one secret."""
+        return self.path / IDENTITY_FILE
+
+
+def find_pod(path: Path) -> PodFolder:
+    """Find the pod that ``path`` names: a home, or a pod's own folder.
+
+    Raises:
+        MissingError: It is neither; the sentence says what was found.
+    """
+    for folder in (PodFolder(path / POD_FOLDER), PodFolder(path)):
+        if _is_pod(folder):
+            return folder
+    raise MissingError(_what_instead(path))
+
+
+def find_home(path: Path) -> Home:
+    """Find the home that ``path`` names.
+
+    Raises:
+        MissingError: There is no pod.
+        CredentialsMissingError: There is a pod, but no identity.
+    """
+    pod = find_pod(path)
+    home = Home(path, pod)
+    if pod.path == path or not os.path.lexists(home.identity_file):
+        raise CredentialsMissingError(
+            f"{path} holds a pod but no identity, and without it nothing in the pod can be read or decided; "
+            "name the maintainer's home, or make it again with `recover`"
+        )
+    return home
+
+
+def open_identity(home: Home) -> Identity:
+    """Read a home's identity, asking for its passphrase if it has one.
+
+    Raises:
+        VaultError: As ``vault.identity_file.read_identity``, or nobody could be asked.
+    """
+    return read_identity(home.identity_file, ask_passphrase)
+
+
+def trusted_policy(pod: PodFolder, identity: Identity) -> Policy:
+    """Load a pod's policy as its maintainer: with edits by hand, but of a trusted signer.
+
+    Raises:
+        PolicyError: Someone this identity never endorsed signed it.
+        VaultError: As ``vault.policies.load_policy``.
+    """
+    policy = load_policy(pod, is_edited=True)
+    check_signer(policy, identity.signer)
+    return policy
+
+
+def is_edited_by_hand(policy: Policy) -> bool:
+    """Whether pod.toml is another than the one slots.json signs."""
+    try:
+        parse_policy(policy.pod_toml, policy.slots_json)
+    except PolicyError:
+        return True
+    return False
+
+
+class Change:
+    """A policy about to change, its home locked.
+
+    Args:
+        home: Whose.
+        identity: Its identity, a signer.
+        policy: As it stands in the pod's folder.
+
+    Attributes:
+        policy: To go on from: an edit of pod.toml by hand is signed already, not published.
+        is_edited: Whether there was such an edit.
+    """
+
+    def __init__(self, home: Home, identity: Identity, policy: Policy) -> None:
+        self._pod = home.pod
+        self.is_edited = is_edited_by_hand(policy)
+        self.policy = reissue(policy, identity, policy.pod_toml) if self.is_edited else policy
+
+    def publish(self, policy: Policy) -> None:
+        """Put the changed policy into the pod's folder."""
+        publish(self._pod, policy)
+        if self.is_edited:
+            say("pod.toml was edited by hand; the edit is signed with this change and in force now.")
+
+
+@contextlib.contextmanager
+def changing(home: Home, identity: Identity) -> Iterator[Change]:
+    """Hold a home's lock while its policy changes.
+
+    Raises:
+        LockedError: Another command has been changing it all the while.
+        PolicyError: Its policy is not this identity's.
+        VaultError: As ``vault.policies.load_policy``.
+    """
+    with _locked(home.identity_file, PATIENCE):
+        yield Change(home, identity, trusted_policy(home.pod, identity))
+
+
+@contextlib.contextmanager
+def _locked(path: Path, patience: Patience) -> Iterator[None]:
+    # Opened to read: the lock leaves the identity file alone, and it may be a link.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise storage_error(path, exc) from exc
+    try:
+        _await_exclusive(descriptor, path, patience)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _await_exclusive(descriptor: int, path: Path, patience: Patience) -> None:
+    deadline = patience.clock() + patience.timeout_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if patience.clock() >= deadline:
+                raise LockedError(
+                    f"{path.parent}: another command is changing this pod; try again when it is done"
+                ) from None
+            patience.sleep(_POLL_SECONDS)
+        except OSError as exc:
+            raise storage_error(path, exc) from exc
+        else:
+            return
+
+
+def _is_pod(folder: PodFolder) -> bool:
+    return any(path.exists() for path in (folder.pod_toml, folder.slots_json, folder.vault))
+
+
+def _what_instead(path: Path) -> str:
+    if not os.path.lexists(path):
+        return f"{path} does not exist; name a home, or make one with `init`"
+    if not path.is_dir():
+        return f"{path} is a file; name the folder that is the home"
+    return f"{path} holds no pod: a home made by `init`, or a pod's folder with its pod.toml, was expected"

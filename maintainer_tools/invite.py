@@ -1,0 +1,212 @@
+"""The commands `invite new`, `ls`, `show` and `revoke`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from maintainer_tools.caveat_options import caveats_of, shown_limits
+from maintainer_tools.console import clean, command_name, put, put_json, put_table, say
+from maintainer_tools.homes import Change, changing, find_home, open_identity, trusted_policy
+from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
+from maintainer_tools.times import iso
+from vault.caveats import Caveats, is_expired
+from vault.errors import MissingError
+from vault.invites import IssuedSlot, check_slot_name, issue, issued_slots, revoke
+from vault.items import SCHEMA_TYPE
+from vault.links import Invite, format_invite
+from vault.opening import Identity
+from vault.pod import check_url
+
+
+@click.group("invite")
+def invite() -> None:
+    """Make, list, show and revoke invites."""
+
+
+@invite.command("new")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="Whose it is. The file is NAME.invite, in the current folder.")
+@click.option("--types", metavar="A,B", help="Only items of these types.")
+@click.option("--expires", metavar="WHEN", help="30d, 12h, or a day such as 2027-01-31 (to its end, UTC).")
+@click.option("--max-items", metavar="COUNT", help="Most items, ever.")
+@click.option("--max-bytes", metavar="SIZE", help="Most bytes, ever; such as 500M.")
+@click.option("--max-item-bytes", metavar="SIZE", help="Most bytes of one item; such as 64k.")
+@click.option("--rate", metavar="ITEMS[,SIZE]", help="Most items, and bytes of requests, a minute.")
+@click.option("--url", help="Where to send to, if not the pod's own url.")
+@click.option("--json", "is_json", is_flag=True, help="Print the link with its facts as JSON.")
+def new(home: Path, name: str, url: str | None, *, is_json: bool, **limits: str | None) -> None:
+    """Make an invite: a file for one contributor, and its link.
+
+    Whoever has the link can put items in, within its limits, and take nothing out.
+    """
+    caveats = caveats_of(**limits, now_ms=_now_ms())
+    found = find_home(home)
+    identity = open_identity(found)
+    path = Path(check_slot_name(name) + SUFFIX)
+    with changing(found, identity) as change:
+        made = _issue(change, identity, name=name, caveats=caveats, url=url, path=path)
+    _say_what_it_is(home, path, caveats, is_declaring=_may_declare(change, caveats))
+    if is_json:
+        put_json({**_facts(made), "file": str(path), "link": format_invite(made)})
+    else:
+        put(format_invite(made))
+
+
+def _issue(
+    change: Change, identity: Identity, *, name: str, caveats: Caveats, url: str | None, path: Path
+) -> Invite:
+    """Issue, keep and publish an invite: the file first, or a slot would be open that nobody can use."""
+    own_url = check_url(url) if url else change.policy.config.url
+    if not own_url:
+        raise click.UsageError("the pod has no url yet; pass --url https://..., or write one into pod.toml")
+    policy, made = issue(
+        change.policy, identity, name=name, caveats=caveats, url=own_url, entropy=os.urandom
+    )
+    write_invite(path, made)
+    try:
+        change.publish(policy)
+    except BaseException:
+        path.unlink()
+        raise
+    return made
+
+
+def _may_declare(change: Change, caveats: Caveats) -> bool:
+    may_type = caveats.types is None or SCHEMA_TYPE in caveats.types
+    return may_type or change.policy.config.policy != "extend"
+
+
+def _say_what_it_is(home: Path, path: Path, caveats: Caveats, *, is_declaring: bool) -> None:
+    limits = "; ".join(shown_limits(caveats)) or "no limits"
+    say(f"Wrote {clean(str(path))} ({clean(limits)}). Give it to one contributor, over a channel you trust.")
+    say("Whoever has it, or the link below, can put items in and take none out. To take it back:")
+    say(f"  {clean(command_name())} invite revoke {clean(str(home))} {clean(path.stem)}")
+    if not is_declaring:
+        say(
+            "note: its holder cannot declare properties, only use those you declare: "
+            "`schema add`, or `schema learn` with one of their files"
+        )
+
+
+@invite.command("ls")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON array.")
+def ls(home: Path, *, is_json: bool) -> None:
+    """List a pod's invites, revoked ones too."""
+    found = find_home(home)
+    identity = open_identity(found)
+    slots = issued_slots(trusted_policy(found.pod, identity), identity)
+    if is_json:
+        put_json([_slot_facts(issued) for issued in slots])
+        return
+    rows = [(issued.name, str(issued.slot.number), _state(issued), _limits(issued)) for issued in slots]
+    put_table(("NAME", "SLOT", "STATE", "LIMITS"), rows)
+    if not rows:
+        say("No invites yet.")
+
+
+def _slot_facts(issued: IssuedSlot) -> dict[str, Any]:
+    caveats = issued.slot.caveats
+    return {
+        "name": issued.name,
+        "slot": issued.slot.number,
+        "state": _state(issued),
+        "caveats": caveats.as_map() if caveats else None,
+    }
+
+
+def _state(issued: IssuedSlot) -> str:
+    slot = issued.slot
+    if slot.caveats is None:
+        return "closed"
+    if not slot.is_open:
+        return "revoked"
+    return "expired" if is_expired(slot.caveats, _now_ms()) else "open"
+
+
+def _limits(issued: IssuedSlot) -> str:
+    caveats = issued.slot.caveats
+    if caveats is None:
+        return "a limit this version does not know"
+    return "; ".join(shown_limits(caveats)) or "none"
+
+
+@invite.command("show")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--memri", "is_memri", is_flag=True, help="The three raw values for any Memri client; one is secret.")
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
+def show(file: Path, *, is_memri: bool, is_json: bool) -> None:
+    """Say what an invite is for: FILE, or - for standard input.
+
+    Its key is not shown, unless you ask for the values a Memri client takes.
+    """
+    made = read_invite(file)
+    facts = _memri(made) if is_memri else _facts(made)
+    if is_json:
+        put_json(facts)
+        return
+    for name, value in _shown(facts):
+        put(f"{name:<13} {clean(value)}")
+
+
+def _memri(made: Invite) -> dict[str, Any]:
+    return {
+        "url": made.url,
+        "owner_key": made.owner_key.hex,
+        "database_key": made.database_key.reveal().hex(),
+    }
+
+
+def _facts(made: Invite) -> dict[str, Any]:
+    return {
+        "name": made.name,
+        "pod": made.pod_name,
+        "url": made.url,
+        "owner_key": made.owner_key.hex,
+        "slot": made.slot,
+        "expires": None if made.expires is None else iso(made.expires),
+        "types": None if made.types is None else list(made.types),
+        "signer": made.signer.hex(),
+    }
+
+
+def _shown(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        if value is not None:
+            yield name, ",".join(value) if isinstance(value, list) else str(value)
+
+
+@invite.command("revoke")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.argument("name")
+def revoke_invite(home: Path, name: str) -> None:
+    """Close an invite for good; a running server stops accepting it within a second.
+
+    What it put in stays. Its name is not used again.
+    """
+    found = find_home(home)
+    identity = open_identity(found)
+    with changing(found, identity) as change:
+        slot = _slot_named(name, issued_slots(change.policy, identity)).slot
+        if slot.wrap is None:
+            say(f"{clean(name)} was revoked before; nothing to do.")
+            return
+        change.publish(revoke(change.policy, identity, slot.number))
+    say(f"Revoked {clean(name)}. Items it sent stay in the pod.")
+
+
+def _slot_named(name: str, slots: list[IssuedSlot]) -> IssuedSlot:
+    for issued in slots:
+        if issued.name == name:
+            return issued
+    raise MissingError(f"no invite is named {name}; `invite ls` lists them")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

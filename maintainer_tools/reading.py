@@ -1,0 +1,59 @@
+"""Reading a pod without touching it: a private copy, opened with the home's identity.
+
+The copy is made under the pod's locks, the writer never waits for it, and it
+is gone when the reading ends. FORMAT.md, "Reading".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from maintainer_tools.console import warn
+from maintainer_tools.homes import PATIENCE, find_home, open_identity
+from vault.errors import ForeignPodError, WrongKeyError
+from vault.opening import Identity
+from vault.pod import PodFolder
+from vault.policies import load_policy
+from vault.reader import Reader, file_key_of, open_reader
+from vault.schema import MergedProperty, merge
+from vault.snapshot import private_snapshot
+
+
+@contextmanager
+def reading(home: Path) -> Iterator[Reader]:
+    """Open the pod of a home for reading.
+
+    Args:
+        home: As the command line named it.
+
+    Raises:
+        VaultError: As ``maintainer_tools.homes.find_home``, ``vault.snapshot.private_snapshot``
+            and ``vault.reader.open_reader``, which say when.
+    """
+    found = find_home(home)
+    identity = open_identity(found)
+    with private_snapshot(found.pod.path, PATIENCE) as copy, _opened(found.pod, PodFolder(copy), identity) as reader:
+        if reader.warning:
+            warn("log.head is missing or unreadable, so nobody can tell whether this vault is the newest")
+        yield reader
+
+
+def _opened(pod: PodFolder, copy: PodFolder, identity: Identity) -> Reader:
+    # Opens, or the identity is of another pod: what fails after it is the vault's fault.
+    file_key_of(load_policy(copy, is_edited=True), identity)
+    try:
+        return open_reader(copy, identity)
+    except WrongKeyError as exc:
+        raise ForeignPodError(
+            f"{pod.vault} does not open under this pod's file key: it is another pod's, "
+            "or its first page is damaged. Put this pod's vault.db back"
+        ) from exc
+
+
+def schema_of(reader: Reader) -> dict[str, MergedProperty]:
+    """The maintainer's schema with what each slot declared, differences settled."""
+    config = reader.policy.config
+    views = {secrets.name: reader.own_view(number) for number, secrets in reader.slots.items()}
+    return merge(config.properties, config.labels, views)

@@ -1,0 +1,102 @@
+"""The command `serve`: become the server process.
+
+The server is another program with other rights: it never has code in memory
+that opens items. So this process checks what it can, then replaces itself with
+a fresh interpreter that runs ``ingest``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from maintainer_tools.console import say
+from maintainer_tools.homes import find_pod
+from vault.errors import MissingError
+
+HOST, PORT = "127.0.0.1", 3030
+
+
+@click.command("serve")
+@click.argument("pods", metavar="POD...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0 takes a free one.")
+@click.option("--owners", metavar="HASHES", help="Serve these pods only: SHA-256 of owner keys, comma-separated.")
+@click.option("--max-body", type=click.IntRange(min=1), metavar="BYTES", help="Largest request body.")
+@click.option("--body-seconds", type=float, metavar="SECONDS", help="How long a body may take.")
+@click.option("--header-seconds", type=float, metavar="SECONDS", help="How long a request's head may take.")
+@click.option("--idle-seconds", type=float, metavar="SECONDS", help="When an unused vault is closed.")
+@click.option("--max-open-vaults", type=click.IntRange(min=1), metavar="COUNT", help="Most vaults open at once.")
+@click.option("--log-requests", is_flag=True, help="Log accepted requests too.")
+def serve(
+    pods: tuple[Path, ...], host: str, port: int, *, log_requests: bool, **options: str | float | None
+) -> None:
+    """Serve pods over HTTP: homes, pod folders, or folders of them.
+
+    The server holds no key: each request brings its own. It writes its log, JSON
+    lines, to stderr. Stop it with Ctrl-C; what it accepted is kept.
+    """
+    become_server(_arguments(pods, host, port, log_requests=log_requests, options=options))
+
+
+def become_server(arguments: Sequence[str]) -> NoReturn:
+    """Replace this process with ``python -m ingest``.
+
+    Args:
+        arguments: Its command line.
+
+    Raises:
+        click.ClickException: The server is not installed.
+    """
+    package = importlib.util.find_spec("ingest")
+    if package is None or package.origin is None or importlib.util.find_spec("granian") is None:
+        raise click.ClickException("the server is not installed; install shared-pod[serve]")
+    # -P and an explicit path: a folder `ingest` in the current directory is not ours.
+    root = str(Path(package.origin).parents[1])
+    others = os.environ.get("PYTHONPATH")
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "ingest", *arguments], environment)  # noqa: S606  # no shell
+
+
+def _arguments(
+    pods: Sequence[Path], host: str, port: int, *, log_requests: bool, options: dict[str, str | float | None]
+) -> list[str]:
+    arguments = ["--host", host, "--port", str(port)]
+    for name, value in options.items():
+        if value is not None:
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    if log_requests:
+        arguments.append("--log-requests")
+    folders = [str(folder.resolve()) for path in pods for folder in _pods_in(path)]
+    say(f"Serving {len(folders)} pod{'s' * (len(folders) != 1)} at http://{host}:{port}. Stop with Ctrl-C.")
+    return [*arguments, "--", *folders]
+
+
+def _pods_in(path: Path) -> Iterator[Path]:
+    """The pod folders a name stands for: its own, or those of its children."""
+    try:
+        yield find_pod(path).path
+    except MissingError:
+        found = list(_children(path))
+        if not found:
+            raise
+        yield from found
+
+
+def _children(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        return
+    for child in sorted(path.iterdir()):
+        try:
+            yield find_pod(child).path
+        except MissingError:
+            # Other folders may stand beside pods.
+            continue

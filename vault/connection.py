@@ -85,7 +85,10 @@ class _Statements:
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> Iterator[Row]:
         try:
-            yield from self.__connection.execute(sql, parameters)
+            # Not `yield from`: an iterator that is given up would close its cursor, which the
+            # library refuses once the connection is closed.
+            for row in self.__connection.execute(sql, parameters):
+                yield row  # noqa: UP028
         except LIBRARY_ERRORS as exc:
             raise translate(exc) from exc
 

@@ -92,9 +92,7 @@ def test_a_stop_answers_and_keeps_what_was_being_sent(pod: TestPod) -> None:
 def test_a_signal_to_the_whole_group_is_an_orderly_stop(pod: TestPod, number: signal.Signals) -> None:
     """Ctrl-C and service managers signal parent and worker at once; that is no crash."""
     with serving(pod.folder.path) as server:
-        os.killpg(server.process.pid, number)
-
-        assert server.process.wait(30) == 0
+        assert server.stop_group(number) == 0
         assert server.wait_for("stopped")
 
 

@@ -53,6 +53,7 @@ class Server:
         pods: What it serves.
         options: Further command line.
         environment: Added to this process's.
+        prefix: Put before the command, such as what changes the file systems it sees.
 
     Attributes:
         process: The parent; its worker is ``worker_pid``.
@@ -60,12 +61,16 @@ class Server:
     """
 
     def __init__(
-        self, pods: Sequence[Path], *options: str, environment: Mapping[str, str] | None = None
+        self,
+        pods: Sequence[Path],
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ingest", "--port", "0", *options, *map(str, pods)],
+            [*prefix, sys.executable, "-m", "ingest", "--port", "0", *options, *map(str, pods)],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stderr=subprocess.PIPE,
@@ -141,26 +146,38 @@ class Server:
         return self.request("POST", f"/v4/{owner}/create_item", envelope(key, payload), headers)
 
     def stop(self) -> int:
-        """Stop it as a service manager does; return the exit code."""
+        """Stop it, parent first; return the exit code."""
         self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def stop_group(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal every process of it at once, as Ctrl-C and service managers do; return the exit code."""
+        os.killpg(self.process.pid, number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; return the exit code."""
         code = self.process.wait(STOP_SECONDS)
         self._reader.join(STOP_SECONDS)
         return code
 
     def kill(self) -> None:
         """End it at once, if it still runs; the worker dies with it."""
-        if self.process.poll() is None:
-            self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_SECONDS)
         self._reader.join(STOP_SECONDS)
 
 
 @contextlib.contextmanager
 def serving(
-    *pods: Path, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    *pods: Path,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Run a server for the length of a ``with`` block."""
-    server = Server(pods, *options, environment=environment)
+    server = Server(pods, *options, environment=environment, prefix=prefix)
     try:
         yield server
     finally:

@@ -23,14 +23,12 @@ from vault.ledger import node_at
 from vault.notes import origin_of, verify_checkpoint
 from vault.opening import OpenedItem, sealed_by_kid
 from vault.policies import Policy, parse_policy, past_signers
-from vault.reader import Reader, StoredBatch
+from vault.reader import Reader, SealedRow, StoredBatch
+from vault.rows import typed
 from vault.tree import Frontier, leaf_hash, root_of
 
 Progress = Callable[[int], None]
 """Called with the number of items checked so far."""
-
-Row = tuple[bytes | None, bytes, bytes, bytes | None]
-"""An item's name, C, digest and sealed bytes."""
 
 
 class Report(msgspec.Struct):
@@ -68,9 +66,8 @@ class _Check:
 
     def _policies(self) -> dict[bytes, Policy]:
         policies = {}
-        for revision, digest, pod_toml, slots_json in self.reader.rows.execute(
-            "SELECT revision, hash, pod_toml, slots_json FROM policy"
-        ):
+        rows = self.reader.rows.execute("SELECT revision, hash, pod_toml, slots_json FROM policy")
+        for revision, digest, pod_toml, slots_json in typed(rows, list[tuple[int, bytes, bytes, bytes]]):
             try:
                 policy = parse_policy(pod_toml, slots_json)
             except VaultError as exc:
@@ -129,7 +126,7 @@ class _Check:
         if checkpoint.size != batch.number or checkpoint.root != self.frontier.root():
             self.find(f"{where}: its checkpoint is not of this log")
 
-    def _tree(self, where: str, batch: StoredBatch, rows: list[Row]) -> None:
+    def _tree(self, where: str, batch: StoredBatch, rows: list[SealedRow]) -> None:
         header = batch.header
         if len(rows) != header.count:
             self.find(f"{where}: {header.count} items were logged, {len(rows)} are here")
@@ -137,7 +134,7 @@ class _Check:
         if root_of(leaves) != header.item_root:
             self.find(f"{where}: its items are not those its header names")
 
-    def _items(self, where: str, batch: StoredBatch, rows: list[Row]) -> None:
+    def _items(self, where: str, batch: StoredBatch, rows: list[SealedRow]) -> None:
         opened = self.reader.open_batch(batch)
         for index, (name, c, digest, sealed) in enumerate(rows):
             item = f"item {batch.first_seq + index} ({where})"
@@ -151,7 +148,8 @@ class _Check:
     def _erased(self, where: str, batch: StoredBatch, index: int, digest: bytes) -> None:
         self.report.erased += 1
         seq = batch.first_seq + index
-        found = self.reader.rows.execute("SELECT statement FROM erasure WHERE seq = ?", (seq,))
+        rows = self.reader.rows.execute("SELECT statement FROM erasure WHERE seq = ?", (seq,))
+        found = typed(rows, list[tuple[bytes]])
         if not found:
             self.find(f"{where}: it is gone without a statement")
             return
@@ -183,10 +181,8 @@ class _Check:
             self.find("the log does not end where its newest checkpoint says")
         self._stray()
         self._epochs()
-        stored = {
-            slot: Usage(count, total)
-            for slot, count, total in self.reader.rows.execute("SELECT slot, items, bytes FROM slot")
-        }
+        rows = self.reader.rows.execute("SELECT slot, items, bytes FROM slot")
+        stored = {slot: Usage(count, total) for slot, count, total in typed(rows, list[tuple[int, int, int]])}
         for slot in sorted(stored.keys() | self.usage.keys()):
             self._slot(slot, stored.get(slot, Usage()))
 

@@ -14,8 +14,8 @@ import msgspec
 from vault.caveats import Usage, is_expired
 from vault.items import Item, commitment, item_name, item_salt
 from vault.judging import Outcome, SlotState, Verdict, judge
-from vault.ledger import Rows
 from vault.policies import Policy
+from vault.rows import Rows, typed
 from vault.sealing import Entropy, Plain
 from vault.slots import NONCE_BYTES, OpenedSlot, Slot
 from vault.views import open_view, seal_view
@@ -67,12 +67,12 @@ def load_slot(rows: Rows, slot: OpenedSlot) -> SlotState:
     """Read a slot's counters and own view; empty if it never stored anything.
 
     Raises:
-        DamagedError: Its view does not open.
+        DamagedError: Its view does not open, or its row is not of its types.
     """
     found = rows.execute("SELECT items, bytes, view FROM slot WHERE slot = ?", (slot.number,))
     if not found:
         return SlotState(Usage(), {})
-    ((items, total_bytes, view),) = found
+    ((items, total_bytes, view),) = typed(found, list[tuple[int, int, bytes | None]])
     own = open_view(view, slot.view_key, pod_id=slot.pod_id, slot=slot.number)
     return SlotState(Usage(items, total_bytes), own, is_stored=True)
 

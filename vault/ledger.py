@@ -9,7 +9,6 @@ put back with it. FORMAT.md, "Opening".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import msgspec
 
@@ -18,18 +17,12 @@ from vault.header import parse_header
 from vault.keys import LogKey, PodId
 from vault.notes import Checkpoint, epoch_of, origin_of, read_checkpoint, sign_checkpoint, verify_checkpoint
 from vault.pod import PodFolder, read_file
+from vault.rows import Rows, typed
 from vault.tree import Frontier, Node, leaf_hash, peaks_of
 from vault.wal import holds_frames
 
 MAX_LOG_HEAD_BYTES = 1 << 16
 """A log.head larger than this is unreadable."""
-
-
-class Rows(Protocol):
-    """What answers a statement: an append or a read connection."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ...) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
 
 
 class Extension(msgspec.Struct, frozen=True):
@@ -95,10 +88,12 @@ def node_at(rows: Rows, level: int, index: int) -> bytes:
     Raises:
         DamagedError: It is not there.
     """
-    found = rows.execute("SELECT hash FROM node WHERE level = ? AND i = ?", (level, index))
+    found = typed(
+        rows.execute("SELECT hash FROM node WHERE level = ? AND i = ?", (level, index)), list[tuple[bytes]]
+    )
     if not found:
         raise DamagedError(f"the log lacks node {index} of level {level}; restore a snapshot")
-    return bytes(found[0][0])
+    return found[0][0]
 
 
 def frontier_at(rows: Rows, size: int) -> Frontier:
@@ -115,9 +110,8 @@ def frontier_at(rows: Rows, size: int) -> Frontier:
 
 
 def _load_last(rows: Rows, size: int, pod_id: PodId) -> tuple[int, bytes, bytes]:
-    ((first_seq, header, checkpoint),) = rows.execute(
-        "SELECT first_seq, header, checkpoint FROM batch WHERE batch = ?", (size,)
-    )
+    found = rows.execute("SELECT first_seq, header, checkpoint FROM batch WHERE batch = ?", (size,))
+    ((first_seq, header, checkpoint),) = typed(found, list[tuple[int, bytes, bytes]])
     parsed = parse_header(header)
     if parsed.pod_id != pod_id:
         raise ForeignPodError("the newest batch is of another pod; put this pod's vault.db here")

@@ -15,6 +15,7 @@ from vault.encoding import from_le32, le32
 from vault.errors import DamagedError, ForeignPodError, MalformedError
 from vault.keys import PodId
 from vault.migrations import FORMAT
+from vault.rows import Rows, typed
 
 _EARLIER = re.compile(r"\Aepoch/([1-9][0-9]{0,8})\Z")
 
@@ -43,6 +44,12 @@ def _epoch(rows: Mapping[str, bytes]) -> int:
         return from_le32(rows["epoch"])
     except (KeyError, MalformedError) as exc:
         raise DamagedError("the vault does not say which epoch it is in; restore a snapshot") from exc
+
+
+def load_meta(rows: Rows, pod_id: PodId) -> Meta:
+    """Read ``meta`` from an open vault; raises what ``parse_meta`` does."""
+    found = rows.execute("SELECT key, value FROM meta")
+    return parse_meta(dict(typed(found, list[tuple[str, bytes]])), pod_id)
 
 
 def parse_meta(rows: Mapping[str, bytes], pod_id: PodId) -> Meta:

@@ -13,8 +13,9 @@ import msgspec
 from vault.deciding import Decision, Submission
 from vault.errors import DamagedError, MalformedError
 from vault.header import Header, item_leaf, parse_header
-from vault.ledger import Extension, Rows, frontier_at
+from vault.ledger import Extension, frontier_at
 from vault.receipts import Receipt, encode_receipt
+from vault.rows import Rows
 from vault.sealing import SealedBatch
 from vault.tree import SmallTree
 

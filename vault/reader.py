@@ -19,11 +19,12 @@ from vault.invites import issued_slots
 from vault.items import read_canonical
 from vault.keys import FileKey
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
-from vault.meta import Meta, parse_meta
+from vault.meta import Meta, load_meta
 from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
 from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy
 from vault.properties import Scalar, ValueType
+from vault.rows import typed
 from vault.torn import check_pages
 from vault.views import open_view
 
@@ -87,6 +88,10 @@ class StoredBatch(msgspec.Struct, frozen=True):
     checkpoint: bytes
 
 
+SealedRow = tuple[bytes | None, bytes, bytes, bytes | None]
+"""An item's name, C, digest and sealed bytes (None if erased)."""
+
+_BatchRow = tuple[int, int, bytes, bytes, bytes, bytes, bytes]
 _BATCHES = "SELECT batch, first_seq, uid, header, wraps, signature, checkpoint FROM batch ORDER BY batch"
 
 
@@ -110,7 +115,7 @@ class Reader:
         self.rows = rows
         self.identity = identity
         log_keys = policy.vault_logs
-        self.meta: Meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), policy.pod_id)
+        self.meta: Meta = load_meta(rows, policy.pod_id)
         self.ledger: Ledger = load_ledger(
             rows, pod_id=policy.pod_id, epoch=self.meta.epoch, log_keys=log_keys
         )
@@ -130,20 +135,26 @@ class Reader:
 
         Raises:
             MalformedError: A header is not of its format.
-            DamagedError: A page fails its checks.
+            DamagedError: A page fails its checks, or a row is not of its types.
         """
         order = " DESC" if is_newest_first else ""
-        for number, first_seq, uid, packed, wraps, signature, checkpoint in self.rows.rows(_BATCHES + order):
+        for row in self.rows.rows(_BATCHES + order):
+            ((number, first_seq, uid, packed, wraps, signature, checkpoint),) = typed([row], list[_BatchRow])
             header = parse_header(packed)
             yield StoredBatch(number, first_seq, uid, packed, header, wraps, signature, checkpoint)
 
-    def sealed_items(self, batch: StoredBatch) -> list[tuple[bytes | None, bytes, bytes, bytes | None]]:
-        """A batch's rows in order: name, C, digest, and the sealed item (None if erased)."""
+    def sealed_items(self, batch: StoredBatch) -> list[SealedRow]:
+        """A batch's rows in order.
+
+        Raises:
+            DamagedError: A row is not of its columns' types.
+        """
         last = batch.first_seq + batch.header.count
-        return self.rows.execute(
+        found = self.rows.execute(
             "SELECT name, c, digest, sealed FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
             (batch.first_seq, last),
         )
+        return typed(found, list[SealedRow])
 
     def open_batch(self, batch: StoredBatch) -> OpenedBatch:
         """Unwrap a batch's data key with the identity.
@@ -153,9 +164,8 @@ class Reader:
             DamagedError: It was altered.
             MalformedError: Its wraps are not of their format.
         """
-        later: dict[bytes, bytes] = dict(
-            self.rows.execute("SELECT kid, wrap FROM rewrap WHERE batch = ?", (batch.number,))
-        )
+        found = self.rows.execute("SELECT kid, wrap FROM rewrap WHERE batch = ?", (batch.number,))
+        later = dict(typed(found, list[tuple[bytes, bytes]]))
         return OpenedBatch(self.identity, batch.header, batch.wraps, later)
 
     def _stored(self, batch: StoredBatch, opened: OpenedItem) -> StoredItem:
@@ -189,7 +199,9 @@ class Reader:
         Raises:
             DamagedError: The view was altered.
         """
-        found = self.rows.execute("SELECT view FROM slot WHERE slot = ?", (slot,))
+        found = typed(
+            self.rows.execute("SELECT view FROM slot WHERE slot = ?", (slot,)), list[tuple[bytes | None]]
+        )
         secrets = self.slots.get(slot)
         if not found or secrets is None:
             return {}

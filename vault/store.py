@@ -28,12 +28,13 @@ from vault.errors import (
 from vault.files import replace_file
 from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
-from vault.ledger import Extension, Ledger, LogHead, Rows, check_head, load_ledger, read_log_head
+from vault.ledger import Extension, Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.locks import Lock, WriterTurn, hold_vault
-from vault.meta import parse_meta
+from vault.meta import load_meta
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor, parse_policy
 from vault.proving import BatchProofs, Receipts, proofs_of
+from vault.rows import Rows, typed
 from vault.sealing import Entropy, seal_batch
 from vault.torn import check_newest, check_pages
 from vault.wal import Survey
@@ -284,7 +285,7 @@ def _accepted_policy(rows: Rows) -> Policy:
     found = rows.execute("SELECT pod_toml, slots_json FROM policy ORDER BY revision DESC LIMIT 1")
     if not found:
         raise DamagedError("the vault holds no policy; restore a snapshot")
-    ((pod_toml, slots_json),) = found
+    ((pod_toml, slots_json),) = typed(found, list[tuple[bytes, bytes]])
     return parse_policy(pod_toml, slots_json)
 
 
@@ -300,7 +301,7 @@ def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected
 
 def _look(rows: Rows, policy: Policy, head: LogHead, log: Survey) -> _Inspected:
     pod_id, log_keys = policy.pod_id, policy.vault_logs
-    meta = parse_meta(dict(rows.execute("SELECT key, value FROM meta")), pod_id)
+    meta = load_meta(rows, pod_id)
     ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
     check_newest(rows, ledger.size, log)
     warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)

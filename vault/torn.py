@@ -21,8 +21,9 @@ from __future__ import annotations
 from vault.disk import storage_error
 from vault.errors import DamagedError, TornError
 from vault.header import Header, item_leaf, parse_header
-from vault.ledger import Rows, node_at
+from vault.ledger import node_at
 from vault.pod import PodFolder
+from vault.rows import Rows, typed
 from vault.tree import leaf_hash, root_of
 from vault.wal import PAGE_BYTES, Survey, survey
 
@@ -90,7 +91,7 @@ def _is_whole(rows: Rows, batch: int) -> bool:
     found = rows.execute("SELECT uid, first_seq, header FROM batch WHERE batch = ?", (batch,))
     if not found or rows.execute("SELECT batch FROM batch WHERE uid = ?", (found[0][0],)) != [(batch,)]:
         return False
-    ((_, first_seq, header),) = found
+    ((_, first_seq, header),) = typed(found, list[tuple[bytes, int, bytes]])
     return _is_logged(rows, batch, header) and _has_items(rows, first_seq, parse_header(header))
 
 
@@ -102,10 +103,11 @@ def _is_logged(rows: Rows, batch: int, header: bytes) -> bool:
 
 
 def _has_items(rows: Rows, first_seq: int, header: Header) -> bool:
-    items = rows.execute(
+    found = rows.execute(
         "SELECT seq, name, c, digest FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
         (first_seq, first_seq + header.count),
     )
+    items = typed(found, list[tuple[int, bytes | None, bytes, bytes]])
     leaves = [item_leaf(header.pod_id, header.uid, i, c, digest) for i, (_, _, c, digest) in enumerate(items)]
     is_named = all(name is None or _is_found(rows, name, seq) for seq, name, _, _ in items)
     return is_named and len(items) == header.count and root_of(leaves) == header.item_root

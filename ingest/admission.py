@@ -73,20 +73,22 @@ class Admissions:
         digest = hashlib.blake2b(owner + key.reveal(), key=self._digest_key, digest_size=16).digest()
         slot = (pod.opened if pod else _NO_SLOTS).get(digest)
         if slot is None:
-            slot = self._open(pod, owner, key)
+            slot = _open(pod, owner, key, now_ms)
             if pod and slot:
                 pod.opened[digest] = slot
         if pod is None or slot is None or is_expired(slot.caveats, now_ms):
             raise Refused(NOT_ADMITTED)
         return Admission(pod, slot)
 
-    def _open(self, pod: Pod | None, owner: bytes, key: DatabaseKey) -> OpenedSlot | None:
-        pod_id = pod.pod_id if pod else PodId(hashlib.sha256(owner).digest())
-        lookup = lookup_of(key, pod_id)
-        found = pod.policy.slot_by_lookup.get(lookup) if pod else None
-        if found is None:
-            return None
-        try:
-            return open_slot(found, key, pod_id)
-        except WrongKeyError:
-            return None
+
+def _open(pod: Pod | None, owner: bytes, key: DatabaseKey, now_ms: int) -> OpenedSlot | None:
+    pod_id = pod.pod_id if pod else PodId(hashlib.sha256(owner).digest())
+    lookup = lookup_of(key, pod_id)
+    found = pod.policy.slot_by_lookup.get(lookup) if pod else None
+    # Before unwrapping: a closed slot must not cost more than one that never was.
+    if found is None or found.caveats is None or is_expired(found.caveats, now_ms):
+        return None
+    try:
+        return open_slot(found, key, pod_id)
+    except WrongKeyError:
+        return None

@@ -96,6 +96,10 @@ class SlotState(msgspec.Struct):
 
 
 _NOT_DECLARED = "this property is not declared; declare it first with an ItemPropertySchema item"
+_NO_NAME = (
+    "this name cannot be declared: letters, digits and underscores, a letter first, and none that is reserved"
+)
+_DECLARING = frozenset(("itemType", "propertyName", "valueType"))
 
 
 def _known_type(config: PodConfig, own: Mapping[str, ValueType], name: str) -> ValueType | None:
@@ -108,14 +112,23 @@ def _widened(config: PodConfig, value_type: ValueType, name: str, value: Scalar)
     return config.policy == "infer" and is_own_integer and type(value) in {int, float}
 
 
-def _declared_by(config: PodConfig, own: Mapping[str, ValueType], name: str, value: Scalar) -> ValueType | None:
+def _inferred(name: str, value: Scalar) -> ValueType:
+    try:
+        check_property_name(name)
+    except ItemError as exc:
+        raise ItemError(shown(name), _NO_NAME) from exc
+    return infer_type(name, value)
+
+
+def _declared_by(
+    config: PodConfig, own: Mapping[str, ValueType], name: str, value: Scalar
+) -> ValueType | None:
     """Check one property; return the type it gets if the view must change for it."""
     known = _known_type(config, own, name)
     if known is None:
         if config.policy != "infer":
             raise ItemError(shown(name), _NOT_DECLARED)
-        check_property_name(name)
-        return infer_type(name, value)
+        return _inferred(name, value)
     try:
         check_value(name, value, known)
     except ItemError:
@@ -140,42 +153,49 @@ def _judge_fields(config: PodConfig, own: Mapping[str, ValueType], item: Item) -
 
 
 def _declaration(item: Item) -> tuple[str, ValueType]:
-    for member in ("itemType", "propertyName", "valueType"):
+    for member in sorted(_DECLARING):
         if type(item.fields.get(member)) is not str:
-            raise ItemError(member, "text was expected; a declaration needs itemType, propertyName and valueType")
+            raise ItemError(
+                member, "text was expected; a declaration needs itemType, propertyName and valueType"
+            )
     try:
         return str(item.fields["propertyName"]), ValueType(str(item.fields["valueType"]))
     except ValueError as exc:
         raise ItemError("valueType", f"one of {', '.join(ValueType)} was expected") from exc
 
 
-def _judge_declaration(config: PodConfig, own: Mapping[str, ValueType], item: Item) -> Verdict | None:
-    """Decide a declaration; None if it declares something new that it may declare."""
+def _judge_declaration(
+    config: PodConfig, own: Mapping[str, ValueType], item: Item, declares: dict[str, ValueType]
+) -> Verdict | None:
+    """Decide a declaration; None if it is to be stored, with what is new in it added to ``declares``."""
     name, value_type = _declaration(item)
-    known = _known_type(config, own, name)
+    # Under `infer` the item itself may hold a value of the name it declares.
+    known = _known_type(config, {**own, **declares}, name)
     if known is value_type:
-        return Verdict(Outcome.REPEATED)
+        # With more in it than a declaration, it is an item like any other: 200 would lose the rest.
+        return Verdict(Outcome.REPEATED) if item.fields.keys() == _DECLARING else None
     if known is not None:
         raise ItemError("valueType", "this property is declared already with another type")
     check_property_name(name)
     if config.policy == "closed":
         return Verdict(Outcome.FORBIDDEN, "only the maintainer declares properties in this pod; ask them to")
+    declares[name] = value_type
     return None
 
 
 def _check_room(own: Mapping[str, ValueType], declares: Mapping[str, ValueType]) -> None:
     if declares and len(own.keys() | declares.keys()) > MAX_VIEW_NAMES:
-        raise ItemError("propertyName", f"this invite has declared {MAX_VIEW_NAMES} properties, the most it may")
+        raise ItemError(
+            "propertyName", f"an invite declares at most {MAX_VIEW_NAMES} properties; ask for another"
+        )
 
 
 def _judge(config: PodConfig, caveats: Caveats, state: SlotState, item: Item) -> Verdict:
     declares = _judge_fields(config, state.own, item)
     if item.is_declaration:
-        decided = _judge_declaration(config, state.own, item)
+        decided = _judge_declaration(config, state.own, item, declares)
         if decided:
             return decided
-        name, value_type = _declaration(item)
-        declares[name] = value_type
     _check_room(state.own, declares)
     if is_too_large(caveats, config.max_item_bytes, item):
         return Verdict(Outcome.FORBIDDEN, "the item is larger than this invite allows; send a smaller one")

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from vault.database import PolicyRow, create
-from vault.disk import sync
-from vault.errors import MissingError, StorageError, VaultError
+from vault.disk import storage_error, sync
+from vault.errors import MissingError, StorageError
 from vault.files import PRIVATE_FOLDER, replace_file
 from vault.identity_file import format_identity
 from vault.invites import found_policy
@@ -59,11 +59,13 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(mode=PRIVATE_FOLDER)
     except FileExistsError as exc:
-        raise StorageError(f"{path} exists already; choose a folder that does not, or remove it yourself") from exc
+        raise StorageError(
+            f"{path} exists already; choose a folder that does not, or remove it yourself"
+        ) from exc
     except FileNotFoundError as exc:
         raise MissingError(f"{path.parent} does not exist; make it first") from exc
     except OSError as exc:
-        raise StorageError(f"{path} could not be made: {exc.strerror}") from exc
+        raise storage_error(path, exc) from exc
 
 
 def found_pod_folder(folder: PodFolder, keys: Founding, pod_toml: bytes) -> Policy:
@@ -76,6 +78,7 @@ def found_pod_folder(folder: PodFolder, keys: Founding, pod_toml: bytes) -> Poli
 
     Raises:
         MalformedError: ``pod_toml`` is not its format.
+        PolicyError: It names another owner key.
         StorageError: A file cannot be written.
     """
     pod_id = keys.owner_key.pod_id
@@ -108,7 +111,9 @@ def found_home(
         entropy: Source of the identity file's salt and nonce.
 
     Raises:
-        StorageError: ``home`` exists, or a file cannot be written; nothing is left.
+        MalformedError: ``pod_toml`` is not its format; nothing is left, as below.
+        PolicyError: It names another owner key.
+        StorageError: ``home`` exists, or a file cannot be written.
         MissingError: The parent folder does not exist.
     """
     if os.path.lexists(home):
@@ -116,13 +121,27 @@ def found_home(
     partial = home.with_name(home.name + ".partial")
     _make_folder(partial)
     try:
-        folder = PodFolder(partial / POD_FOLDER)
-        _make_folder(folder.path)
-        policy = found_pod_folder(folder, keys, pod_toml)
-        replace_file(partial / IDENTITY_FILE, format_identity(keys.identity, passphrase, entropy))
-        partial.rename(home)
-        sync(home.parent)
-    except (VaultError, OSError):
+        policy = _fill_home(partial, keys, pod_toml, passphrase, entropy)
+        _rename(partial, home)
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    sync(home.parent)
     return policy
+
+
+def _fill_home(
+    home: Path, keys: Founding, pod_toml: bytes, passphrase: str | None, entropy: Entropy
+) -> Policy:
+    folder = PodFolder(home / POD_FOLDER)
+    _make_folder(folder.path)
+    policy = found_pod_folder(folder, keys, pod_toml)
+    replace_file(home / IDENTITY_FILE, format_identity(keys.identity, passphrase, entropy))
+    return policy
+
+
+def _rename(partial: Path, home: Path) -> None:
+    try:
+        partial.rename(home)
+    except OSError as exc:
+        raise storage_error(home, exc) from exc

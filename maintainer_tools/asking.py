@@ -77,7 +77,7 @@ def _line(prompt: str) -> str:
     if sys.stdin.isatty():
         return _typed(prompt, is_repeated=False)
     say(f"{prompt}: read from standard input")
-    raw = click.get_binary_stream("stdin").readline(_MOST_BYTES)
+    raw = sys.stdin.buffer.readline(_MOST_BYTES)
     line = _decoded(raw.rstrip(b"\r\n"))
     if not line:
         raise CredentialsMissingError(

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from maintainer_tools.exporting import open_new
 from maintainer_tools.sheets import Sheet
@@ -63,7 +63,7 @@ class _Files:
             with self._text(open_new(folder / sheet.file)) as file:
                 csv.writer(file).writerow(sheet.header_row())
 
-    def __enter__(self) -> _Files:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,4 +94,6 @@ def _verify(path: Path, sheet: Sheet) -> None:
     with path.open(encoding="utf-8", newline="") as file:
         widths = Counter(map(len, csv.reader(file)))
     if widths != {len(sheet.header_row()): sheet.rows + 1}:
-        raise DamagedError(f"{path.name} does not read back as it was written; check the disk, then try again")
+        raise DamagedError(
+            f"{path.name} does not read back as it was written; check the disk, then try again"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -71,7 +72,9 @@ def _passes(reader: Reader, wanted: Wanted, passes: int) -> Iterator[ReadItems]:
         yield partial(_counted, reader, wanted, count(1), report)
 
 
-def _counted(reader: Reader, wanted: Wanted, counter: Iterator[int], report: Progress) -> Iterator[StoredItem]:
+def _counted(
+    reader: Reader, wanted: Wanted, counter: Iterator[int], report: Progress
+) -> Iterator[StoredItem]:
     for item in reader.items():
         number = next(counter)
         if number % _ITEMS_A_REPORT == 0:
@@ -99,7 +102,7 @@ def _planned(reader: Reader, items: Iterable[StoredItem]) -> dict[str, Sheet]:
 
 
 def _to_stdout(reader: Reader, wanted: Wanted, file_format: str) -> None:
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     if file_format == JSONL:
         for item in wanted.items(reader):
             out.write(line_of(item))

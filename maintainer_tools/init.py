@@ -25,7 +25,9 @@ from vault.pod import SCHEMA_POLICIES, SchemaPolicy, check_url
     show_default=True,
     help="Who may add properties: contributors declare them, only you do, or they follow from the items.",
 )
-@click.option("--passphrase", "is_protected", is_flag=True, help="Protect the identity; asks for a passphrase.")
+@click.option(
+    "--passphrase", "is_protected", is_flag=True, help="Protect the identity; asks for a passphrase."
+)
 @click.option("--json", "is_json", is_flag=True, help="Print what was made as JSON.")
 def init(
     home: Path, name: str | None, url: str, policy: SchemaPolicy, *, is_protected: bool, is_json: bool

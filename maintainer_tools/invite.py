@@ -17,9 +17,9 @@ from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
 from maintainer_tools.times import iso
 from vault.caveats import Caveats, is_expired
 from vault.errors import MissingError
-from vault.invites import IssuedSlot, check_slot_name, issue, issued_slots, revoke
+from vault.invites import IssuedSlot, issue, issued_slots, revoke
 from vault.items import SCHEMA_TYPE
-from vault.links import Invite, format_invite
+from vault.links import Invite, check_slot_name, format_invite
 from vault.opening import Identity
 from vault.pod import check_url
 
@@ -65,9 +65,7 @@ def _issue(
     own_url = check_url(url) if url else change.policy.config.url
     if not own_url:
         raise click.UsageError("the pod has no url yet; pass --url https://..., or write one into pod.toml")
-    policy, made = issue(
-        change.policy, identity, name=name, caveats=caveats, url=own_url, entropy=os.urandom
-    )
+    policy, made = issue(change.policy, identity, name=name, caveats=caveats, url=own_url, entropy=os.urandom)
     write_invite(path, made)
     try:
         change.publish(policy)
@@ -139,7 +137,9 @@ def _limits(issued: IssuedSlot) -> str:
 
 @invite.command("show")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--memri", "is_memri", is_flag=True, help="The three raw values for any Memri client; one is secret.")
+@click.option(
+    "--memri", "is_memri", is_flag=True, help="The three raw values for any Memri client; one is secret."
+)
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 def show(file: Path, *, is_memri: bool, is_json: bool) -> None:
     """Say what an invite is for: FILE, or - for standard input.

@@ -34,7 +34,9 @@ def write_private(path: Path, content: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as exc:
-        raise StorageError(f"{path} exists already and was left as it is; move it away, or choose another name") from exc
+        raise StorageError(
+            f"{path} exists already and was left as it is; move it away, or choose another name"
+        ) from exc
     except OSError as exc:
         raise storage_error(path, exc) from exc
     try:

@@ -31,7 +31,9 @@ def write_lines(folder: Path, items: Iterable[StoredItem]) -> int:
             out.write(line_of(item))
             written += 1
     if _count(path) != written:
-        raise DamagedError(f"{path.name} does not read back as it was written; check the disk, then try again")
+        raise DamagedError(
+            f"{path.name} does not read back as it was written; check the disk, then try again"
+        )
     return written
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from maintainer_tools.cells import plain
+from maintainer_tools.cells import is_midnight, plain
 from maintainer_tools.console import shortened
 from vault.properties import BASE_PROPERTIES, ValueType
 from vault.reader import StoredItem
@@ -47,4 +47,4 @@ def _text(item: StoredItem, name: str, schema: Schema) -> str:
     value = item.members[name]
     known = schema.get(name)
     value_type = BASE_PROPERTIES.get(name) or (known.value_type if known else _KINDS[type(value)])
-    return plain(value, value_type)
+    return plain(value, value_type, is_day=is_midnight(value))

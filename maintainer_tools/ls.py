@@ -24,7 +24,12 @@ _LIMIT = 20
 @click.option("--type", "item_type", metavar="NAME", help="Only items of this type.")
 @click.option("--from", "sender", metavar="INVITE", help="Only items that came with this invite.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), metavar="COUNT", default=_LIMIT, show_default=True, help="Most items."
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    default=_LIMIT,
+    show_default=True,
+    help="Most items.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print whole items, one JSON object a line.")
 def ls(home: Path, item_type: str | None, sender: str | None, limit: int, *, is_json: bool) -> None:
@@ -36,8 +41,7 @@ def ls(home: Path, item_type: str | None, sender: str | None, limit: int, *, is_
         _, total = reader.counts()
         schema = schema_of(reader)
     if is_json:
-        out = click.get_binary_stream("stdout")
-        out.writelines(map(line_of, shown))
+        sys.stdout.buffer.writelines(map(line_of, shown))
         return
     _put_list(shown, schema)
     if not total:

@@ -43,7 +43,7 @@ policy = {policy}
 
 # What items may hold: a name, a type (Text, Integer, Real, Bool or DateTime), and
 # if you like a label, the column's header in exports. For example:
-#   heightCm = {{ type = "Real", label = "Height (cm)" }}
+#   heightCm = {{type = "Real", label = "Height (cm)"}}
 [properties]
 """
 
@@ -84,7 +84,8 @@ def with_properties(pod_toml: bytes, properties: Iterable[Property]) -> bytes:
     if "properties" not in document:
         document["properties"] = tomlkit.table()
     table = document["properties"]
-    assert isinstance(table, Table | InlineTable)
+    if not isinstance(table, Table | InlineTable):
+        raise TypeError("properties is a table in every valid pod.toml")
     for declared in properties:
         _put(table, declared)
     return tomlkit.dumps(document).encode()
@@ -92,7 +93,7 @@ def with_properties(pod_toml: bytes, properties: Iterable[Property]) -> bytes:
 
 def _put(table: Table | InlineTable, declared: Property) -> None:
     if declared.name in table:
-        table[declared.name]["label"] = declared.label  # type: ignore[index]  # a valid entry is a table
+        table[declared.name]["label"] = declared.label
         return
     # A [properties.x] header ends the table above it: what follows needs a header too.
     has_headers = any(isinstance(entry, Table) for entry in table.values())

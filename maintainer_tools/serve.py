@@ -16,9 +16,11 @@ from typing import NoReturn
 
 import click
 
-from maintainer_tools.console import say
+from maintainer_tools.console import say, warn
 from maintainer_tools.homes import find_pod
-from vault.errors import MissingError
+from vault.errors import MissingError, VaultError
+from vault.pod import PodFolder, load_log_key
+from vault.policies import load_policy
 
 HOST, PORT = "127.0.0.1", 3030
 
@@ -26,13 +28,19 @@ HOST, PORT = "127.0.0.1", 3030
 @click.command("serve")
 @click.argument("pods", metavar="POD...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0 takes a free one.")
-@click.option("--owners", metavar="HASHES", help="Serve these pods only: SHA-256 of owner keys, comma-separated.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0 takes a free one."
+)
+@click.option(
+    "--owners", metavar="HASHES", help="Serve these pods only: SHA-256 of owner keys, comma-separated."
+)
 @click.option("--max-body", type=click.IntRange(min=1), metavar="BYTES", help="Largest request body.")
 @click.option("--body-seconds", type=float, metavar="SECONDS", help="How long a body may take.")
 @click.option("--header-seconds", type=float, metavar="SECONDS", help="How long a request's head may take.")
 @click.option("--idle-seconds", type=float, metavar="SECONDS", help="When an unused vault is closed.")
-@click.option("--max-open-vaults", type=click.IntRange(min=1), metavar="COUNT", help="Most vaults open at once.")
+@click.option(
+    "--max-open-vaults", type=click.IntRange(min=1), metavar="COUNT", help="Most vaults open at once."
+)
 @click.option("--log-requests", is_flag=True, help="Log accepted requests too.")
 def serve(
     pods: tuple[Path, ...], host: str, port: int, *, log_requests: bool, **options: str | float | None
@@ -75,9 +83,24 @@ def _arguments(
             arguments += [f"--{name.replace('_', '-')}", str(value)]
     if log_requests:
         arguments.append("--log-requests")
-    folders = [str(folder.resolve()) for path in pods for folder in _pods_in(path)]
-    say(f"Serving {len(folders)} pod{'s' * (len(folders) != 1)} at http://{host}:{port}. Stop with Ctrl-C.")
-    return [*arguments, "--", *folders]
+    folders = [folder for path in pods for folder in _pods_in(path)]
+    for folder in folders:
+        _warn_if_unfit(folder)
+    count = f"{len(folders)} pod{'s' * (len(folders) != 1)}"
+    say(
+        f"Serving {count} at {host} port {port}. Ctrl-C stops it; what was accepted is kept. Its log follows."
+    )
+    return [*arguments, "--", *(str(folder.resolve()) for folder in folders)]
+
+
+def _warn_if_unfit(folder: Path) -> None:
+    """Say now what the server would answer every request with 503 for."""
+    pod = PodFolder(folder)
+    try:
+        load_policy(pod)
+        load_log_key(pod)
+    except VaultError as exc:
+        warn(f"{folder} cannot take items in: {exc}")
 
 
 def _pods_in(path: Path) -> Iterator[Path]:

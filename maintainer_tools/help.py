@@ -1,0 +1,50 @@
+"""The command `help`: a command's help, or a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import click
+
+from maintainer_tools.asking import PASSPHRASE_VARIABLE
+from maintainer_tools.console import put
+from maintainer_tools.exits import MEANINGS
+
+
+def _exit_codes() -> None:
+    for code, meaning in MEANINGS.items():
+        put(f"{code:>3}  {meaning}")
+
+
+def _environment() -> None:
+    put(f"{PASSPHRASE_VARIABLE}  a file whose first line is the identity's passphrase, for scripts")
+    put("TMPDIR                      where private copies are made while a pod is read")
+    put("POD_OWNER_HASHES            as `serve --owners`")
+    put("NO_COLOR                    no colours")
+
+
+TOPICS: Mapping[str, Callable[[], None]] = {"exit-codes": _exit_codes, "environment": _environment}
+
+
+@click.command("help")
+@click.argument("topic", required=False)
+@click.pass_context
+def help(context: click.Context, topic: str | None) -> None:  # noqa: A001  # named for what one types
+    """Explain a command, or a topic: exit-codes, environment."""
+    root = context.find_root()
+    if topic is None:
+        put(root.get_help())
+    elif topic in TOPICS:
+        TOPICS[topic]()
+    else:
+        _put_help_of(topic, root)
+
+
+def _put_help_of(name: str, root: click.Context) -> None:
+    group = cast(click.Group, root.command)
+    command = group.get_command(root, name)
+    if command is None:
+        raise click.UsageError(f"there is no command or topic {name}; topics are {', '.join(TOPICS)}")
+    with click.Context(command, parent=root, info_name=name) as of_command:
+        put(command.get_help(of_command))

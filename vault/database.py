@@ -124,6 +124,20 @@ def connect_inspect(path: Path, file_key: FileKey) -> InspectConnection:
     return inspect
 
 
+def inspect_format(path: Path, file_key: FileKey) -> int:
+    """Return the format number of a vault of any format; not a byte of it changes, nor of its WAL.
+
+    The caller holds ``vault.lock``. Raises what ``connect_append`` does, but
+    for FormatTooOldError and FormatTooNewError.
+    """
+    verify_page_one(path, file_key)
+    connection = open_keyed(path, file_key, is_writable=False)
+    try:
+        return read_format(InspectConnection(connection))
+    finally:
+        connection.close()
+
+
 def connect_read(path: Path, file_key: FileKey) -> ReadConnection:
     """Open the vault of a private copy to read everything in it, of this format or an earlier one.
 

@@ -61,6 +61,7 @@ _INSPECTABLE = frozenset(
         (_FUNCTION, None, "max"),
         *((_READ, table, column) for table, columns in _READABLE.items() for column in columns),
         *((_READ, "policy", column) for column in ("pod_toml", "slots_json")),
+        *((_READ, "sqlite_master", column) for column in ("type", "name", "tbl_name", "sql")),
         *((_READ, table, "") for table in _READABLE),
     ]
 )
@@ -109,8 +110,8 @@ def authorize_inspecting(
 ) -> int:
     """Answer SQLite's question for a connection that only looks before the vault is opened to append.
 
-    It may read the accepted policy, which names who may sign the next one, and
-    what ``authorize`` lets be read; it may change nothing.
+    It may read the accepted policy, which names who may sign the next one, the
+    schema, and what ``authorize`` lets be read; it may change nothing.
 
     Args:
         action: SQLite's action code.

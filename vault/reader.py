@@ -13,11 +13,12 @@ from typing import Self
 import msgspec
 
 from vault.connection import ReadConnection
-from vault.database import connect_read
+from vault.database import connect_read, read_format
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
 from vault.items import read_canonical
 from vault.keys import FileKey
+from vault.layout import require_layout
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.meta import Meta, load_meta
 from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
@@ -115,6 +116,7 @@ class Reader:
         self.rows = rows
         self.identity = identity
         log_keys = policy.vault_logs
+        require_layout(rows, read_format(rows))
         self.meta: Meta = load_meta(rows, policy.pod_id)
         self.ledger: Ledger = load_ledger(
             rows, pod_id=policy.pod_id, epoch=self.meta.epoch, log_keys=log_keys

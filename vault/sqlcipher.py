@@ -119,7 +119,7 @@ def assert_library() -> None:
     except importlib.metadata.PackageNotFoundError as exc:
         raise ImportError("sqlcipher3 is not installed, though a sibling may be; install it") from exc
     require_version("sqlcipher3", version, LIBRARY_VERSION)
-    connection: Connection = dbapi2.connect(":memory:")
+    connection = open_in_memory()
     try:
         require_version("SQLCipher", _cipher_version(connection), CIPHER_VERSION)
     finally:
@@ -164,6 +164,12 @@ def open_keyed(path: Path, file_key: FileKey, *, is_writable: bool = True) -> Co
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def open_in_memory() -> Connection:
+    """Open an empty database that no file holds."""
+    connection: Connection = dbapi2.connect(":memory:", isolation_level=None)
     return connection
 
 

@@ -28,9 +28,11 @@ from vault.errors import (
 from vault.files import replace_file
 from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
+from vault.layout import require_layout
 from vault.ledger import Extension, Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.locks import Lock, WriterTurn, hold_vault
 from vault.meta import load_meta
+from vault.migrations import FORMAT
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor, parse_policy
 from vault.proving import BatchProofs, Receipts, proofs_of
@@ -301,6 +303,7 @@ def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected
 
 def _look(rows: Rows, policy: Policy, head: LogHead, log: Survey) -> _Inspected:
     pod_id, log_keys = policy.pod_id, policy.vault_logs
+    require_layout(rows, FORMAT)
     meta = load_meta(rows, pod_id)
     ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
     check_newest(rows, ledger.size, log)

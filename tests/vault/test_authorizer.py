@@ -98,6 +98,7 @@ HIDDEN = [
 ]
 
 ACCEPTED_POLICY = ["SELECT pod_toml FROM policy", "SELECT slots_json FROM policy"]
+SCHEMA = ["SELECT sql FROM sqlite_schema", "SELECT name FROM sqlite_master"]
 
 FORBIDDEN = [
     *(
@@ -236,9 +237,11 @@ def test_what_a_writer_needs_works(connection: AppendConnection, sql: str) -> No
     connection.execute(sql)
 
 
-@pytest.mark.parametrize("sql", [sql for sql in NEEDED if sql.startswith("SELECT")] + ACCEPTED_POLICY)
+@pytest.mark.parametrize(
+    "sql", [sql for sql in NEEDED if sql.startswith("SELECT")] + ACCEPTED_POLICY + SCHEMA
+)
 def test_what_opening_looks_at_can_be_read(path: Path, sql: str) -> None:
-    """The accepted policy names who may sign the next one."""
+    """The accepted policy names who may sign the next one; the schema must be the format's."""
     with connect_inspect(path, FILE_KEY) as connection:
         connection.execute(sql)
 
@@ -252,7 +255,7 @@ def test_looking_changes_nothing(path: Path, sql: str) -> None:
     assert _content(path) == before
 
 
-@pytest.mark.parametrize("sql", [sql for sql in HIDDEN + FORBIDDEN if sql not in ACCEPTED_POLICY])
+@pytest.mark.parametrize("sql", [sql for sql in HIDDEN + FORBIDDEN if sql not in ACCEPTED_POLICY + SCHEMA])
 def test_looking_shows_no_item_and_does_nothing_else(path: Path, sql: str) -> None:
     """It is the server that looks, so an item is as far away as from its other connection."""
     with connect_inspect(path, FILE_KEY) as connection, pytest.raises(RefusedStatementError, match=REFUSAL):

@@ -21,16 +21,18 @@ from vault.checking import Report, check_vault
 from vault.deciding import Submission
 from vault.founding import POD_FOLDER, Founding, draw_keys, found_home
 from vault.invites import issue, publish, reissue, revoke
-from vault.items import Item, parse_item, server_id
+from vault.items import Item, commitment, item_salt, parse_item, server_id
 from vault.links import Invite
 from vault.locks import Patience
 from vault.pod import PodFolder
 from vault.policies import Policy, load_policy
 from vault.properties import Scalar, ValueType
 from vault.reader import Reader, StoredItem, open_reader
+from vault.receipts import VerifiedReceipt, decode_receipt, verify_receipt
 from vault.sealing import Entropy
 from vault.slots import OpenedSlot, lookup_of, open_slot
 from vault.snapshot import private_snapshot
+from vault.sqlcipher import Connection, open_keyed
 from vault.store import Writer, open_writer
 
 POD_TOML = 'format = 1\nowner_key = "{owner}"\nname = "Test pod"\npolicy = "{policy}"\n{more}'
@@ -143,6 +145,17 @@ class TestPod:
             valueType=value_type,
         )
 
+    def verify(self, submission: Submission, receipt: str | None) -> VerifiedReceipt:
+        """Check a receipt as its contributor does: with the item, and the keys in the invite."""
+        assert receipt is not None
+        slot, item = submission.slot, submission.item
+        return verify_receipt(
+            decode_receipt(receipt),
+            pod_id=self.policy.pod_id,
+            log_keys=self.policy.vault_logs,
+            c=commitment(item_salt(slot.item_key, item.id), item.canonical),
+        )
+
     def open_writer(self) -> Writer:
         """Open the vault for appending, under the policy published last."""
         return open_writer(
@@ -171,6 +184,20 @@ class TestPod:
             open_reader(PodFolder(copy), self.keys.identity) as reader,
         ):
             yield reader
+
+    @contextmanager
+    def forging(self) -> Iterator[Connection]:
+        """Change a closed vault as one with its file key can: no trigger stands in the way meanwhile."""
+        connection = open_keyed(self.folder.vault, self.keys.file_key)
+        triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        try:
+            for name, _ in triggers:
+                connection.execute(f"DROP TRIGGER {name}")
+            yield connection
+            for _, sql in triggers:
+                connection.execute(sql)
+        finally:
+            connection.close()
 
     def items(self) -> list[StoredItem]:
         """Everything stored, in order. Not while a writer of this process is open."""

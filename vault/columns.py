@@ -75,8 +75,8 @@ _DATETIME = re.compile(
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
     r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?)?\Z"
 )
-_MAX_LITERAL = 400
-"""Characters of the longest number tried: int() of many digits is slow, and no float64 needs more."""
+_MAX_INTEGER = 20
+"""Characters of the longest integer of 64 bits, sign included; int() refuses thousands of digits."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -219,14 +219,14 @@ def _unlike(taken: set[str], name: str) -> str:
 
 
 def _integer(text: str) -> int | None:
-    if len(text) > _MAX_LITERAL or not _INTEGER.match(text):
+    if len(text) > _MAX_INTEGER or not _INTEGER.match(text):
         return None
     value = int(text)
     return value if INT64_MIN <= value <= INT64_MAX else None
 
 
 def _real(text: str) -> float | None:
-    if len(text) > _MAX_LITERAL or not _NUMBER.match(text):
+    if not _NUMBER.match(text):
         return None
     # Digits alone beyond 64 bits name something (a barcode, an account); float64 would change it.
     if _INTEGER.match(text) and _integer(text) is None:

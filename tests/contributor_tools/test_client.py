@@ -102,6 +102,15 @@ def test_a_wait_longer_than_patience_is_not_begun() -> None:
     assert len(server.requests) == 1
 
 
+def test_a_pod_that_takes_one_item_a_minute_is_waited_for() -> None:
+    """Patience is about a pod that does nothing, not about one that is slow."""
+    waits = _Waits()
+    answers = [fail(429, "one a minute", Retry_After="60"), accept] * 10
+    with ScriptedServer(script(*answers)) as server, _client(server.url, waits) as client:
+        assert [client.send_item(PAYLOAD) for _ in range(10)] == [Accepted("abcdef")] * 10
+    assert waits.now == 600
+
+
 def test_a_pod_that_stays_full_is_given_up() -> None:
     """Nothing is lost: the item was not decided."""
     waits = _Waits()
@@ -143,10 +152,12 @@ def test_a_kept_connection_that_was_closed_costs_no_wait() -> None:
 
 def test_an_answer_too_long_for_the_wire_does_not_spoil_the_next() -> None:
     """What was not read of it must not be taken for another item's answer."""
+    waits = _Waits()
     answer = script(Reply(400, b"x" * 200_000))
-    with ScriptedServer(answer) as server, _client(server.url, _Waits()) as client:
+    with ScriptedServer(answer) as server, _client(server.url, waits) as client:
         assert isinstance(client.send_item(PAYLOAD), Refused)
         assert client.send_item(PAYLOAD) == Accepted("abcdef")
+    assert waits.delays == []
 
 
 def test_a_body_refused_before_it_was_sent_is_refused() -> None:

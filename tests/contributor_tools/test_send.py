@@ -405,6 +405,30 @@ def test_ctrl_c_finishes_what_is_on_its_way_and_says_how_to_go_on(tmp_path: Path
     assert "Traceback" not in talk
 
 
+def test_a_second_ctrl_c_waits_for_nobody(plants: Path) -> None:
+    """Not even for a server that took a row and says nothing."""
+    is_over, has_begun = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Reply:
+        if request.payload["type"] != SCHEMA_TYPE:
+            has_begun.set()
+            is_over.wait(60)
+        return accept(request)
+
+    with ScriptedServer(answer) as server:
+        with subprocess.Popen(
+            _child(server, plants, "--yes"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as child:
+            assert has_begun.wait(30)
+            child.send_signal(signal.SIGINT)
+            assert child.stderr is not None
+            talk = iter(child.stderr.readline, "")
+            assert any("Ctrl-C again" in line for line in talk)
+            child.send_signal(signal.SIGINT)
+            assert child.wait(20) == Exit.INTERRUPTED
+        is_over.set()
+
+
 def _answered(server: ScriptedServer, plants: Path, answer: bytes | signal.Signals) -> tuple[int, str]:
     controller, terminal = pty.openpty()
     with subprocess.Popen(_child(server, plants), stdin=terminal, stdout=terminal, stderr=terminal) as child:

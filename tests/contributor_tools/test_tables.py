@@ -117,6 +117,11 @@ def test_a_file_that_is_no_table_is_refused_with_its_line(text: str, sentence: s
     assert str(refused.value).startswith(sentence)
 
 
+def test_a_long_cell_is_a_cell() -> None:
+    """A photo in base64 is one; Python's csv stops at 128 KiB unless told."""
+    assert len(next(_csv("a\n" + "x" * 1_000_000 + "\n").rows()).cells["a"]) == 1_000_000
+
+
 def test_another_delimiter_can_be_named() -> None:
     """Half of Europe's spreadsheets write semicolons."""
     assert next(_csv("a;b\n1,5;2\n", ";").rows()).cells == {"a": "1,5", "b": "2"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from ingest.asgi import Receive
+from ingest.deadline import Deadline
 from ingest.problems import BODIES_FULL, CUT_OFF, TOO_SLOW, Refused, too_large
 
 FREE_BYTES = 16 << 10
@@ -38,11 +39,11 @@ class Bodies:
         seconds: How long one body may take.
     """
 
-    __slots__ = ("_held_bytes", "_seconds", "max_bytes")
+    __slots__ = ("_deadline", "_held_bytes", "max_bytes")
 
     def __init__(self, max_bytes: int, seconds: float) -> None:
         self.max_bytes = max_bytes
-        self._seconds = seconds
+        self._deadline = Deadline(seconds)
         self._held_bytes = 0
 
     async def read(self, receive: Receive, expected_bytes: int | None) -> bytes:
@@ -60,13 +61,15 @@ class Bodies:
         if expected_bytes is not None and expected_bytes > self.max_bytes:
             raise Refused(too_large(self.max_bytes))
         try:
-            async with asyncio.timeout(self._seconds):
-                first, is_more = await _chunk(receive)
-                if not is_more or len(first) == expected_bytes:
-                    return self._checked(first)
-                return await self._read_on(receive, first, expected_bytes)
+            return await self._deadline.keep(self._read(receive, expected_bytes))
         except TimeoutError:
             raise Refused(TOO_SLOW) from None
+
+    async def _read(self, receive: Receive, expected_bytes: int | None) -> bytes:
+        first, is_more = await _chunk(receive)
+        if not is_more or len(first) == expected_bytes:
+            return self._checked(first)
+        return await self._read_on(receive, first, expected_bytes)
 
     def _checked(self, body: bytes) -> bytes:
         if len(body) > self.max_bytes:

@@ -8,6 +8,7 @@ and a log.head put back together to an earlier day. FORMAT.md, "Reading".
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 
@@ -15,8 +16,8 @@ import msgspec
 
 from vault.caveats import Usage
 from vault.erasures import verify_erasure
-from vault.errors import MalformedError, VaultError
-from vault.header import item_leaf
+from vault.errors import StorageError, VaultError
+from vault.header import Header, item_leaf
 from vault.items import commitment, item_name, read_canonical
 from vault.keys import is_signed
 from vault.ledger import node_at
@@ -58,38 +59,44 @@ class _Check:
         self.next_seq = 1
         self.usage: dict[int, Usage] = {}
         self.signers = past_signers(reader.policy)
-        self.policies = self._policies()
+        self.policies: dict[bytes, Policy] = {}
 
     def find(self, sentence: str) -> None:
         """Note one thing that is wrong."""
         self.report.findings.append(sentence)
 
-    def _policies(self) -> dict[bytes, Policy]:
-        policies = {}
+    @contextlib.contextmanager
+    def noting(self, where: str) -> Iterator[None]:
+        """Note what the vault is refused for, and go on; what the operating system refuses is raised."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except VaultError as exc:
+            self.find(f"{where}: {exc}")
+
+    def start(self) -> None:
+        """Check the policies, which the batches name."""
         rows = self.reader.rows.execute("SELECT revision, hash, pod_toml, slots_json FROM policy")
         for revision, digest, pod_toml, slots_json in typed(rows, list[tuple[int, bytes, bytes, bytes]]):
-            try:
-                policy = parse_policy(pod_toml, slots_json)
-            except VaultError as exc:
-                self.find(f"policy {revision}: {exc}")
-                continue
-            if policy.revision != revision or policy.digest != digest:
-                self.find(f"policy {revision}: it is not the policy its row names")
-            elif policy.pod_id != self.reader.policy.pod_id or policy.signer not in self.signers:
-                self.find(f"policy {revision}: it is signed by someone this pod's policy does not know")
-            else:
-                policies[digest] = policy
-        return policies
+            with self.noting(f"policy {revision}"):
+                self._policy(revision, digest, parse_policy(pod_toml, slots_json))
+
+    def _policy(self, revision: int, digest: bytes, policy: Policy) -> None:
+        if policy.revision != revision or policy.digest != digest:
+            self.find(f"policy {revision}: it is not the policy its row names")
+        elif policy.pod_id != self.reader.policy.pod_id or policy.signer not in self.signers:
+            self.find(f"policy {revision}: it is signed by someone this pod's policy does not know")
+        else:
+            self.policies[digest] = policy
 
     def batch(self, batch: StoredBatch) -> None:
         """Check one batch and all of its items."""
         where = f"batch {batch.number}"
         self._place(where, batch)
-        self._header(where, batch)
-        self._log(where, batch)
-        rows = self.reader.sealed_items(batch)
-        self._tree(where, batch, rows)
-        self._items(where, batch, rows)
+        for step in (self._header, self._wraps, self._log, self._items):
+            with self.noting(where):
+                step(where, batch)
         self.report.batches += 1
         self.progress(self.report.items)
 
@@ -112,75 +119,88 @@ class _Check:
         keys = [log.key for log in policy.logs if hashlib.sha256(log.key).digest() == header.log_key_hash]
         if not any(is_signed(key, batch.signature, batch.packed) for key in keys):
             self.find(f"{where}: its header is not signed by a log key of its policy")
-        named = {recipient.kid for recipient in policy.recipients}
-        if sealed_by_kid(batch.wraps).keys() != named:
+
+    def _wraps(self, where: str, batch: StoredBatch) -> None:
+        policy = self.policies.get(batch.header.policy)
+        named = {recipient.kid for recipient in policy.recipients} if policy else None
+        if named is not None and sealed_by_kid(batch.wraps).keys() != named:
             self.find(f"{where}: it is not sealed to exactly the recipients of its policy")
 
     def _log(self, where: str, batch: StoredBatch) -> None:
         for level, index, node in self.frontier.append(leaf_hash(batch.packed)):
-            if node_at(self.reader.rows, level, index) != node:
-                self.find(f"{where}: node {index} of level {level} of the log is not what its leaves give")
+            with self.noting(where):
+                if node_at(self.reader.rows, level, index) != node:
+                    self.find(
+                        f"{where}: node {index} of level {level} of the log is not what its leaves give"
+                    )
         policy = self.reader.policy
         origin = origin_of(policy.pod_id, self.reader.meta.epoch)
         checkpoint = verify_checkpoint(batch.checkpoint, origin, policy.vault_logs)
         if checkpoint.size != batch.number or checkpoint.root != self.frontier.root():
             self.find(f"{where}: its checkpoint is not of this log")
 
-    def _tree(self, where: str, batch: StoredBatch, rows: list[SealedRow]) -> None:
-        header = batch.header
+    def _items(self, where: str, batch: StoredBatch) -> None:
+        rows = self.reader.sealed_items(batch)
+        self._tree(where, batch.header, rows)
+        opened = self.reader.open_batch(batch)
+        for row in rows:
+            item = f"item {batch.first_seq + row.place} ({where})"
+            with self.noting(item):
+                if row.sealed is None:
+                    self._erased(item, batch, row)
+                elif hashlib.sha256(row.sealed).digest() != row.digest:
+                    self.find(f"{item}: its sealed bytes were altered")
+                else:
+                    self._opened(item, opened.open_item(row.place, row.sealed), row)
+
+    def _tree(self, where: str, header: Header, rows: list[SealedRow]) -> None:
         if len(rows) != header.count:
             self.find(f"{where}: {header.count} items were logged, {len(rows)} are here")
-        leaves = [item_leaf(header.pod_id, header.uid, i, row[1], row[2]) for i, row in enumerate(rows)]
+            return
+        leaves = [item_leaf(header.pod_id, header.uid, row.place, row.c, row.digest) for row in rows]
         if root_of(leaves) != header.item_root:
             self.find(f"{where}: its items are not those its header names")
 
-    def _items(self, where: str, batch: StoredBatch, rows: list[SealedRow]) -> None:
-        opened = self.reader.open_batch(batch)
-        for index, (name, c, digest, sealed) in enumerate(rows):
-            item = f"item {batch.first_seq + index} ({where})"
-            if sealed is None:
-                self._erased(item, batch, index, digest)
-            elif hashlib.sha256(sealed).digest() != digest:
-                self.find(f"{item}: its sealed bytes were altered")
-            else:
-                self._opened(item, opened.open_item(index, sealed), name, c)
-
-    def _erased(self, where: str, batch: StoredBatch, index: int, digest: bytes) -> None:
+    def _erased(self, where: str, batch: StoredBatch, row: SealedRow) -> None:
         self.report.erased += 1
-        seq = batch.first_seq + index
+        seq = batch.first_seq + row.place
         rows = self.reader.rows.execute("SELECT statement FROM erasure WHERE seq = ?", (seq,))
         found = typed(rows, list[tuple[bytes]])
         if not found:
             self.find(f"{where}: it is gone without a statement")
             return
-        try:
-            verify_erasure(found[0][0], header=batch.header, index=index, digest=digest, signers=self.signers)
-        except VaultError as exc:
-            self.find(f"{where}: it is gone, and {exc}")
+        statement = found[0][0]
+        verify_erasure(
+            statement, header=batch.header, index=row.place, digest=row.digest, signers=self.signers
+        )
 
-    def _opened(self, where: str, item: OpenedItem, name: bytes | None, c: bytes) -> None:
+    def _opened(self, where: str, item: OpenedItem, row: SealedRow) -> None:
         self.report.items += 1
-        secrets = self.reader.slots.get(item.slot)
-        if commitment(item.salt, item.canonical) != c:
+        if commitment(item.salt, item.canonical) != row.c:
             self.find(f"{where}: it is not what its contributor committed to")
-        if secrets is None:
-            self.find(f"{where}: it came through slot {item.slot}, which the policy does not know")
-            return
-        expected = item_name(secrets.name_key, str(read_canonical(item.canonical)["id"]))
-        if name is None and not self.reader.rows.execute("SELECT 1 FROM item WHERE name = ?", (expected,)):
-            self.find(f"{where}: it has no name, and no other item has it")
-        elif name not in (None, expected):
-            self.find(f"{where}: its name is not its id's")
         usage = self.usage.setdefault(item.slot, Usage())
         usage.items += 1
         usage.bytes += len(item.canonical)
+        secrets = self.reader.slots.get(item.slot)
+        if secrets is None:
+            self.find(f"{where}: it came through slot {item.slot}, which the policy does not know")
+            return
+        self._named(where, item_name(secrets.name_key, str(read_canonical(item.canonical)["id"])), row.name)
+
+    def _named(self, where: str, expected: bytes, found: bytes | None) -> None:
+        if found is None:
+            if not self.reader.rows.execute("SELECT 1 FROM item WHERE name = ?", (expected,)):
+                self.find(f"{where}: it has no name, and no other item has it")
+        elif found != expected:
+            self.find(f"{where}: its name is not its id's")
 
     def end(self) -> None:
         """Check what only the whole shows: the log's end, counters, views, stray rows."""
         if self.frontier.root() != self.reader.ledger.frontier.root():
             self.find("the log does not end where its newest checkpoint says")
         self._stray()
-        self._epochs()
+        with self.noting("an earlier epoch"):
+            self._epochs()
         rows = self.reader.rows.execute("SELECT slot, items, bytes FROM slot")
         stored = {slot: Usage(count, total) for slot, count, total in typed(rows, list[tuple[int, int, int]])}
         for slot in sorted(stored.keys() | self.usage.keys()):
@@ -210,13 +230,15 @@ class _Check:
         is_short = stored.items < found.items or stored.bytes < found.bytes
         if is_short or (not self.report.erased and stored != found):
             self.find(f"slot {slot}: its counters are not those of its items")
-        self.reader.own_view(slot)
+        with self.noting(f"slot {slot}"):
+            self.reader.own_view(slot)
 
 
-def _steps(check: _Check) -> Iterator[Callable[[], None]]:
+def _run(check: _Check) -> None:
+    check.start()
     for batch in check.reader.batches():
-        yield lambda batch=batch: check.batch(batch)  # type: ignore[misc]  # bound now, called at once
-    yield check.end
+        check.batch(batch)
+    check.end()
 
 
 def check_vault(reader: Reader, progress: Progress) -> Report:
@@ -228,16 +250,14 @@ def check_vault(reader: Reader, progress: Progress) -> Report:
 
     Returns:
         The report; it is complete even when much is wrong, unless the rows
-        themselves cannot be read any further.
+        themselves cannot be read any further, which is its last finding.
+
+    Raises:
+        StorageError: The operating system failed to read the copy.
     """
     check = _Check(reader, progress)
-    check.report.findings += [f"SQLite: {problem}" for problem in reader.rows.problems()]
-    try:
-        for step in _steps(check):
-            try:
-                step()
-            except MalformedError as exc:
-                check.find(str(exc))
-    except VaultError as exc:
-        check.find(f"the check ended early: {exc}")
+    for problem in reader.rows.problems():
+        check.report.findings += [f"SQLite: {line}" for line in problem.splitlines()]
+    with check.noting("the check ended early"):
+        _run(check)
     return check.report

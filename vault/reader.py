@@ -8,12 +8,13 @@ which needs no key and does not stop the writer. Whether all of it is true is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
 from vault.connection import ReadConnection
 from vault.database import connect_read, read_format
+from vault.errors import DamagedError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
 from vault.items import read_canonical
@@ -89,8 +90,23 @@ class StoredBatch(msgspec.Struct, frozen=True):
     checkpoint: bytes
 
 
-SealedRow = tuple[bytes | None, bytes, bytes, bytes | None]
-"""An item's name, C, digest and sealed bytes (None if erased)."""
+class SealedRow(NamedTuple):
+    """One row of ``item``.
+
+    Attributes:
+        place: In its batch, from 0.
+        name: 22 bytes; None if the vault had the item before.
+        c: The commitment, 32 bytes.
+        digest: SHA-256 of the sealed item.
+        sealed: The sealed item; None if it was erased.
+    """
+
+    place: int
+    name: bytes | None
+    c: bytes
+    digest: bytes
+    sealed: bytes | None
+
 
 _BatchRow = tuple[int, int, bytes, bytes, bytes, bytes, bytes]
 _BATCHES = "SELECT batch, first_seq, uid, header, wraps, signature, checkpoint FROM batch ORDER BY batch"
@@ -146,15 +162,15 @@ class Reader:
             yield StoredBatch(number, first_seq, uid, packed, header, wraps, signature, checkpoint)
 
     def sealed_items(self, batch: StoredBatch) -> list[SealedRow]:
-        """A batch's rows in order.
+        """A batch's rows in order, as many as are there.
 
         Raises:
             DamagedError: A row is not of its columns' types.
         """
-        last = batch.first_seq + batch.header.count
+        first, last = batch.first_seq, batch.first_seq + batch.header.count
         found = self.rows.execute(
-            "SELECT name, c, digest, sealed FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
-            (batch.first_seq, last),
+            "SELECT seq - ?, name, c, digest, sealed FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
+            (first, first, last),
         )
         return typed(found, list[SealedRow])
 
@@ -186,14 +202,25 @@ class Reader:
 
         Raises:
             WrongKeyError: A batch is not sealed to this identity.
-            DamagedError: A batch or item was altered.
+            DamagedError: A batch or item was altered, or is missing.
             MalformedError: What was sealed is not an item.
         """
-        for batch in self.batches(is_newest_first=is_newest_first):
+        for batch in self._whole_batches(is_newest_first=is_newest_first):
             opened = self.open_batch(batch)
-            sealed = [row[3] for row in self.sealed_items(batch)]
-            items = [self._stored(batch, item) for item in opened.open_items(sealed)]
+            rows = self.sealed_items(batch)
+            if [row.place for row in rows] != list(range(batch.header.count)):
+                raise DamagedError(f"batch {batch.number} lacks items; run `check`, and restore a snapshot")
+            items = [self._stored(batch, item) for item in opened.open_items([row.sealed for row in rows])]
             yield from reversed(items) if is_newest_first else items
+
+    def _whole_batches(self, *, is_newest_first: bool) -> Iterator[StoredBatch]:
+        size = self.ledger.size
+        numbers = range(size, 0, -1) if is_newest_first else range(1, size + 1)
+        expected = iter(numbers)
+        for batch in self.batches(is_newest_first=is_newest_first):
+            if batch.number != next(expected, None):
+                raise DamagedError(f"a batch is missing beside batch {batch.number}; run `check`")
+            yield batch
 
     def own_view(self, slot: int) -> dict[str, ValueType]:
         """What one slot declared itself.

@@ -67,6 +67,7 @@ class TestPod:
         policy: The policy published last.
         clock: What its writer takes for the time.
         entropy: Its source of randomness.
+        slots: What ``slot`` opened, by the invite's name.
     """
 
     __test__ = False
@@ -76,6 +77,7 @@ class TestPod:
     policy: Policy
     clock: FakeClock = field(default_factory=FakeClock)
     entropy: Entropy = os.urandom
+    slots: dict[str, OpenedSlot] = field(default_factory=dict)
 
     @property
     def folder(self) -> PodFolder:
@@ -107,7 +109,8 @@ class TestPod:
 
     def slot(self, name: str = "field-team", **caveats: object) -> OpenedSlot:
         """Issue and publish an invite, and open its slot."""
-        return self.opened(self.invite(name, **caveats))
+        self.slots[name] = self.opened(self.invite(name, **caveats))
+        return self.slots[name]
 
     def revoke(self, invite: Invite) -> None:
         """Revoke an invite and publish."""

@@ -27,12 +27,6 @@ CONFLICT, INVALID, FORBIDDEN, CLOSED = (
 )
 
 
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """An empty pod that lets contributors declare."""
-    return new_pod(tmp_path)
-
-
 def outcomes(answers: Sequence[Answer]) -> list[Outcome]:
     """What became of each."""
     return [answer.outcome for answer in answers]

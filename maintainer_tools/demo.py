@@ -10,7 +10,8 @@ import msgspec
 
 from maintainer_tools.console import clean, command_name, say
 from maintainer_tools.homes import Home, changing, find_home, open_identity
-from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite, write_private
+from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
+from maintainer_tools.new_files import write_private
 from maintainer_tools.pod_toml import first_pod_toml
 from maintainer_tools.serve import HOST, PORT, become_server
 from vault.caveats import Caveats

@@ -14,8 +14,9 @@ import click
 
 from maintainer_tools.console import Progress, clean, progress, put_json, say
 from maintainer_tools.csv_export import write_sheet, write_sheets
-from maintainer_tools.exporting import ReadItems, Wanted, line_of, new_folder
+from maintainer_tools.exporting import ReadItems, Wanted, line_of, require_sender
 from maintainer_tools.jsonl_export import FILE, write_lines
+from maintainer_tools.new_files import new_folder
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.sheets import Sheet, plan, settled, survey
 from vault.reader import Reader, StoredItem
@@ -46,7 +47,7 @@ def export(
     """
     wanted = Wanted(item_type, sender, has_declarations=file_format == JSONL)
     with reading(home) as reader:
-        _check_sender(reader, sender)
+        require_sender(reader, sender)
         if out == _STDOUT:
             _to_stdout(reader, wanted, file_format)
             return
@@ -56,12 +57,6 @@ def export(
     _say_what_was_written(out, files)
     if is_json:
         put_json({"message_type": "summary", "folder": out, "files": files})
-
-
-def _check_sender(reader: Reader, sender: str | None) -> None:
-    names = {secrets.name for secrets in reader.slots.values()}
-    if sender is not None and sender not in names:
-        raise click.UsageError(f"--from: no invite is named {clean(sender)}; `invite ls` lists them")
 
 
 @contextmanager

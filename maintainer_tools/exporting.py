@@ -1,23 +1,19 @@
-"""Writing an export: what is wanted, and a folder that is whole or not there.
+"""What an export is about: which items, and an item as a line of JSON.
 
-Files are written into FOLDER.partial, read again, synced, and the folder is
-renamed at the end. Both are for their owner alone: what a pod keeps sealed
-lies open in them.
+Written files are for their owner alone: what a pod keeps sealed lies open in them.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
-from vault.disk import storage_error, sync
-from vault.errors import StorageError
+from vault.errors import MissingError
+from vault.files import PRIVATE_FILE
 from vault.items import SCHEMA_TYPE
 from vault.reader import Reader, StoredItem
 
@@ -51,28 +47,15 @@ class Wanted(msgspec.Struct, frozen=True):
         return is_type and self.sender in {None, item.slot_name}
 
 
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """Give a folder to write into, which becomes ``out`` when all went well, and vanishes if not.
+def require_sender(reader: Reader, sender: str | None) -> None:
+    """Refuse the name of an invite that never was.
 
     Raises:
-        StorageError: ``out`` exists, or ``.partial`` of an interrupted export does.
-        DiskFullError: No space is left.
+        MissingError: No invite of the pod has that name.
     """
-    partial = out.with_name(f"{out.name}.partial")
-    if os.path.lexists(out):
-        raise StorageError(f"{out} exists already and was left as it is; choose another folder")
-    _make(partial)
-    try:
-        yield partial
-        for path in partial.iterdir():
-            sync(path)
-        sync(partial)
-        _rename(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    sync(out.absolute().parent)
+    names = {secrets.name for secrets in reader.slots.values()}
+    if sender is not None and sender not in names:
+        raise MissingError(f"no invite is named {sender}; `invite ls` lists them")
 
 
 def open_new(path: Path) -> BinaryIO:
@@ -81,7 +64,7 @@ def open_new(path: Path) -> BinaryIO:
     Raises:
         OSError: As ``open``.
     """
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE), "wb")
 
 
 def line_of(item: StoredItem) -> bytes:
@@ -97,19 +80,3 @@ def line_of(item: StoredItem) -> bytes:
         "_received": item.ms,
     }
     return msgspec.json.encode(document) + b"\n"
-
-
-def _make(partial: Path) -> None:
-    try:
-        partial.mkdir(mode=0o700)
-    except FileExistsError as exc:
-        raise StorageError(f"{partial} is of an interrupted export; remove it, then try again") from exc
-    except OSError as exc:
-        raise storage_error(partial, exc) from exc
-
-
-def _rename(partial: Path, out: Path) -> None:
-    try:
-        partial.rename(out)
-    except OSError as exc:
-        raise storage_error(out, exc) from exc

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-from vault.disk import storage_error, sync
-from vault.errors import StorageError
+from maintainer_tools.new_files import write_private
 from vault.links import MAX_INVITE_CHARACTERS, Invite, format_invite, parse_invite
 from vault.pod import parse_hex_line, read_file
 
@@ -22,31 +20,6 @@ def write_invite(path: Path, invite: Invite) -> None:
         StorageError: Something is at ``path`` already, or the file cannot be written.
     """
     write_private(path, format_invite(invite).encode() + b"\n")
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a new file that nobody else may read, durable on return.
-
-    Raises:
-        StorageError: Something is at ``path`` already, or the file cannot be written.
-        DiskFullError: No space is left; nothing stays.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError as exc:
-        raise StorageError(
-            f"{path} exists already and was left as it is; move it away, or choose another name"
-        ) from exc
-    except OSError as exc:
-        raise storage_error(path, exc) from exc
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        sync(path)
-        sync(path.absolute().parent)
-    except OSError as exc:
-        path.unlink(missing_ok=True)
-        raise storage_error(path, exc) from exc
 
 
 def read_invite(path: Path) -> Invite:

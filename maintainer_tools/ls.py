@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.console import put_table, say
-from maintainer_tools.exporting import Wanted, line_of
+from maintainer_tools.exporting import Wanted, line_of, require_sender
 from maintainer_tools.listing import Schema, short_id, summary
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.times import ago, iso
@@ -36,6 +36,7 @@ def ls(home: Path, item_type: str | None, sender: str | None, limit: int, *, is_
     """List a pod's items, newest first."""
     wanted = Wanted(item_type, sender)
     with reading(home) as reader:
+        require_sender(reader, sender)
         items = (item for item in reader.items(is_newest_first=True) if wanted.includes(item))
         shown = list(islice(items, limit))
         _, total = reader.counts()
@@ -44,10 +45,10 @@ def ls(home: Path, item_type: str | None, sender: str | None, limit: int, *, is_
         sys.stdout.buffer.writelines(map(line_of, shown))
         return
     _put_list(shown, schema)
-    if not total:
-        say("The pod is empty.")
-    elif len(shown) == limit and limit < total:
-        say(f"The newest {limit} of {total} items in the pod; --limit shows more.")
+    if not shown:
+        say("No item fits." if total else "The pod is empty.")
+    elif len(shown) < total:
+        say(f"{len(shown)} of the pod's {total} items, newest first; --limit shows more.")
 
 
 def _put_list(items: list[StoredItem], schema: Schema) -> None:

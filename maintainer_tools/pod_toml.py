@@ -6,11 +6,12 @@ through tomlkit, which keeps comments, order and spacing. FORMAT.md, "Files".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
+from typing import Any, cast
 
 import msgspec
 import tomlkit
-from tomlkit.items import InlineTable, Table
+from tomlkit.items import Table
 
 from vault.keys import OwnerKey
 from vault.pod import SchemaPolicy
@@ -83,15 +84,12 @@ def with_properties(pod_toml: bytes, properties: Iterable[Property]) -> bytes:
     document = tomlkit.parse(pod_toml.decode())
     if "properties" not in document:
         document["properties"] = tomlkit.table()
-    table = document["properties"]
-    if not isinstance(table, Table | InlineTable):
-        raise TypeError("properties is a table in every valid pod.toml")
     for declared in properties:
-        _put(table, declared)
+        _put(cast(MutableMapping[str, Any], document["properties"]), declared)
     return tomlkit.dumps(document).encode()
 
 
-def _put(table: Table | InlineTable, declared: Property) -> None:
+def _put(table: MutableMapping[str, Any], declared: Property) -> None:
     if declared.name in table:
         table[declared.name]["label"] = declared.label
         return

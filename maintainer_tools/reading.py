@@ -12,22 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maintainer_tools.console import warn
-from maintainer_tools.homes import PATIENCE, find_home, open_identity
-from vault.errors import (
-    DamagedError,
-    ForeignPodError,
-    RollbackError,
-    TornError,
-    VaultError,
-    WrongKeyError,
-)
+from maintainer_tools.homes import PATIENCE, find_home, is_edited_by_hand, open_identity
+from vault.errors import ForeignPodError, VaultError, WrongKeyError
 from vault.opening import Identity
 from vault.pod import PodFolder
 from vault.policies import load_policy
 from vault.reader import Reader, file_key_of, open_reader
 from vault.schema import MergedProperty, merge
 from vault.snapshot import private_snapshot
-from vault.wal import holds_frames
 
 
 @contextmanager
@@ -38,7 +30,6 @@ def reading(home: Path) -> Iterator[Reader]:
         home: As the command line named it.
 
     Raises:
-        TornError: The write-ahead log is missing, or of another time.
         ForeignPodError: vault.db is another pod's.
         VaultError: As ``maintainer_tools.homes.find_home``, ``vault.snapshot.private_snapshot``
             and ``vault.reader.open_reader``, which say when.
@@ -48,6 +39,8 @@ def reading(home: Path) -> Iterator[Reader]:
     with _copied(found.pod) as copy, _opened(found.pod, copy, identity) as reader:
         if reader.warning:
             warn("log.head is missing or unreadable, so nobody can tell whether this vault is the newest")
+        if is_edited_by_hand(reader.policy):
+            warn("pod.toml was edited by hand; a server goes by it once `schema apply` has signed it")
         yield reader
 
 
@@ -72,7 +65,6 @@ def _copied(pod: PodFolder) -> Iterator[PodFolder]:
 def _opened(pod: PodFolder, copy: PodFolder, identity: Identity) -> Reader:
     # The identity opens the file key, or is another pod's: what is wrong after that is the vault.
     file_key_of(load_policy(copy, is_edited=True), identity)
-    has_wal = holds_frames(copy.wal)
     try:
         return open_reader(copy, identity)
     except WrongKeyError as exc:
@@ -80,22 +72,3 @@ def _opened(pod: PodFolder, copy: PodFolder, identity: Identity) -> Reader:
             f"{pod.vault} does not open under this pod's file key: it is another pod's, "
             "or its first page is damaged. Put this pod's vault.db back"
         ) from exc
-    except (DamagedError, RollbackError) as exc:
-        if has_wal and _is_whole_without_wal(pod, identity):
-            raise TornError(
-                f"{pod.wal} is of another time than {pod.vault.name}, which is whole without it and agrees "
-                "with log.head. Put the right write-ahead log back, or move this one away"
-            ) from exc
-        raise
-
-
-def _is_whole_without_wal(pod: PodFolder, identity: Identity) -> bool:
-    with private_snapshot(pod.path, PATIENCE) as path:
-        copy = PodFolder(path)
-        copy.wal.unlink(missing_ok=True)
-        try:
-            with open_reader(copy, identity) as reader:
-                # Without a log.head to agree with, an older state would look whole.
-                return reader.warning is None
-        except VaultError:
-            return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import click
@@ -11,8 +10,7 @@ import click
 from maintainer_tools.asking import ask_identity, ask_new_passphrase
 from maintainer_tools.console import clean, say
 from maintainer_tools.homes import PATIENCE, find_pod, trusted_policy
-from vault.disk import storage_error, sync
-from vault.errors import StorageError
+from maintainer_tools.new_files import new_folder, require_absent
 from vault.founding import IDENTITY_FILE, POD_FOLDER
 from vault.identity_file import write_identity
 from vault.opening import Identity
@@ -35,7 +33,7 @@ def recover(home: Path, pod: Path, *, is_protected: bool) -> None:
     """
     found = find_pod(pod)
     is_in_place = found.path.resolve() == (home / POD_FOLDER).resolve()
-    _require_absent(home / IDENTITY_FILE if is_in_place else home)
+    require_absent(home / IDENTITY_FILE if is_in_place else home)
     identity = ask_identity()
     file_key_of(trusted_policy(found, identity), identity)
     passphrase = ask_new_passphrase() if is_protected else None
@@ -47,25 +45,10 @@ def recover(home: Path, pod: Path, *, is_protected: bool) -> None:
         _say_what_it_is(home, found)
 
 
-def _require_absent(path: Path) -> None:
-    if os.path.lexists(path):
-        raise StorageError(f"{path} exists already and was left as it is; choose a HOME that does not exist")
-
-
 def _make_home(home: Path, pod: PodFolder, identity: Identity, passphrase: str | None) -> None:
-    partial = home.with_name(f"{home.name}.partial")
-    try:
-        partial.mkdir(mode=0o700)
-    except OSError as exc:
-        raise storage_error(partial, exc) from exc
-    try:
+    with new_folder(home) as partial:
         take_snapshot(pod.path, partial / POD_FOLDER, PATIENCE)
         write_identity(partial / IDENTITY_FILE, identity, passphrase, os.urandom)
-        partial.rename(home)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    sync(home.absolute().parent)
 
 
 def _say_what_it_is(home: Path, pod: PodFolder) -> None:

@@ -8,7 +8,6 @@ properties in the schema's order under their labels.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -25,8 +24,7 @@ _DATES = ("dateCreated", "dateModified")
 _DELETED = "deleted"
 _OWN = frozenset(("id", "type", _DELETED, *_DATES))
 _KINDS = {bool: ValueType.BOOL, int: ValueType.INTEGER, float: ValueType.REAL, str: ValueType.TEXT}
-
-_TYPE = re.compile(r"\A[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+_DIGEST_DIGITS = 8
 
 
 class Seen(msgspec.Struct):
@@ -142,17 +140,12 @@ def _file_names(types: Sequence[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for item_type in types:
-        # A server checks types; what one that was taken over sealed might be any path.
-        stem = item_type if _TYPE.match(item_type) else f"type_{_digest(item_type)}"
+        stem = item_type
         while stem.lower() in taken:
-            stem = f"{stem}_{_digest(item_type)}"
+            stem = f"{stem}_{hashlib.sha256(item_type.encode()).hexdigest()[:_DIGEST_DIGITS]}"
         taken.add(stem.lower())
         names[item_type] = f"{stem}.csv"
     return names
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _columns(seen: Seen, schema: Mapping[str, MergedProperty]) -> tuple[Column, ...]:

@@ -18,11 +18,11 @@ import pytest
 from tests.support.pods import TestPod, make_pod
 from tests.support.raw_http import post, read_all
 from tests.support.server import ROOT, Response, Server, envelope, serving
-from tests.test_architecture import MAINTAINER_ONLY
 from vault.errors import LockedError
 from vault.locks import hold_vault
 
-HOOKS = Path(__file__).parents[1] / "support" / "hooks"
+NO_PODS = Path(__file__).parents[1] / "support"
+"""A folder that is no pod and holds none."""
 
 
 @pytest.fixture
@@ -150,9 +150,9 @@ def test_a_port_in_use_is_said_and_not_shared(pod: TestPod) -> None:
     ("arguments", "sentence"),
     [
         (["no/such/folder"], "is no folder"),
-        ([str(HOOKS)], "holds no pod.toml"),
-        (["--max-body", "5242881", str(HOOKS)], "--max-body"),
-        (["--body-seconds", "0", str(HOOKS)], "above 0"),
+        ([str(NO_PODS)], "holds no pod.toml"),
+        (["--max-body", "5242881", str(NO_PODS)], "--max-body"),
+        (["--body-seconds", "0", str(NO_PODS)], "above 0"),
         ([], "POD"),
     ],
 )
@@ -189,22 +189,6 @@ def test_a_folder_of_pods_is_served_whole(tmp_path: Path) -> None:
         ]
 
     assert statuses == [200, 200]
-
-
-def test_the_running_worker_has_loaded_nothing_that_opens_items(pod: TestPod, tmp_path: Path) -> None:
-    """Imports can be hidden from every static rule; not from the process that serves."""
-    dump = tmp_path / "modules"
-    environment = {"PYTHONPATH": str(HOOKS), "MODULES_DUMP": str(dump)}
-    key = pod.invite().database_key.reveal().hex()
-    with serving(pod.folder.path, environment=environment) as server:
-        headers = {"Pod-Receipt": "1"}
-        assert server.create_item(pod.owner, key, {"type": "Note"}, headers).status == 200
-        os.kill(server.worker_pid, signal.SIGUSR1)
-        assert _eventually(dump.exists)
-    modules = set(dump.read_text().split())
-
-    assert {"litestar", "vault.store", "vault.sealing"} <= modules
-    assert not modules & MAINTAINER_ONLY
 
 
 def test_neither_process_may_write_a_core_dump(pod: TestPod) -> None:

@@ -107,8 +107,18 @@ def clone(tmp_path: Path) -> Path:
     folder = tmp_path / "shared-pod"
     ignored = shutil.ignore_patterns(".git", ".venv", "*cache*", "demo-*", ".coverage*", "*.egg-info", ".hypothesis")
     shutil.copytree(ROOT, folder, ignore=ignored)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
+    _lend_environment(folder / ".venv")
     return folder
+
+
+def _lend_environment(place: Path) -> None:
+    """What is installed, under stamps of its own: make must not install the copy into it."""
+    place.mkdir()
+    for installed in (ROOT / ".venv").iterdir():
+        if installed.suffix != ".stamp":
+            (place / installed.name).symlink_to(installed)
+    for stamp in ("made", "run", "all"):
+        (place / f"{stamp}.stamp").touch()
 
 
 @pytest.fixture

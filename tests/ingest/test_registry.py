@@ -1,0 +1,195 @@
+"""The registry in one process: what stays open and known, for how long, and how many."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from ingest.admission import Admission
+from ingest.door import Door, Tools
+from ingest.logs import Log
+from ingest.pods import Pod
+from ingest.problems import VAULTS_FULL, Refused
+from ingest.registry import Registry
+from ingest.settings import Settings
+from ingest.vault_thread import VaultThread
+from tests.support.pods import PATIENCE, TestPod, make_pod
+from vault.deciding import Submission
+from vault.judging import Outcome
+from vault.links import Invite
+from vault.locks import hold_vault
+from vault.pod import PodFolder
+from vault.store import Answer
+
+IDLE_SECONDS = 1.0
+
+
+class _House:
+    """A door with real pods and a monotone clock that a test moves."""
+
+    def __init__(self, *pods: TestPod, max_open_vaults: int = 64) -> None:
+        self.now = 100.0
+        self.lines: list[bytes] = []
+        self.maintained = pods[0]
+        settings = Settings(
+            pods=tuple(pod.folder.path for pod in pods),
+            idle_seconds=IDLE_SECONDS,
+            max_open_vaults=max_open_vaults,
+        )
+        log = Log(self.lines.append, now_ms=pods[0].clock, entropy=os.urandom)
+        self.registry = Registry(settings, self._vault, log=log, clock=lambda: self.now)
+        self.door = Door(settings, self.registry, Tools(pods[0].clock, lambda: self.now, os.urandom, log))
+
+    def _vault(self, folder: PodFolder) -> VaultThread:
+        return VaultThread(
+            folder,
+            now_ms=self.maintained.clock,
+            entropy=os.urandom,
+            patience=PATIENCE,
+            warn=lambda _: None,
+        )
+
+    def admit(self, maintained: TestPod, invite: Invite) -> Admission:
+        """Let a key in, as a request does."""
+        return self.door.admit(maintained.keys.owner_key.raw, invite.database_key, 100)
+
+    async def store(self, maintained: TestPod, invite: Invite) -> Answer:
+        """Store one item."""
+        admission = self.admit(maintained, invite)
+        answer = await admission.pod.store(Submission(admission.slot, maintained.item()), 100)
+        assert isinstance(answer, Answer)
+        return answer
+
+    async def settle(self) -> None:
+        """Let closing threads call back."""
+        await asyncio.sleep(0.1)
+
+    async def close_idle(self) -> None:
+        """What the watching task does at each look."""
+        self.registry._close_idle()
+        await self.settle()
+
+    def pod(self, maintained: TestPod) -> Pod:
+        """The pod as the door has it."""
+        return self.registry.by_owner[maintained.keys.owner_key.raw]
+
+
+@pytest.fixture
+def maintained(tmp_path: Path) -> TestPod:
+    """A pod of its own."""
+    return make_pod(tmp_path / "home")
+
+
+async def test_an_idle_pod_keeps_no_key(maintained: TestPod) -> None:
+    """Neither the slot's keys nor the connection that holds the file key."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    assert (await house.store(maintained, invite)).outcome is Outcome.STORED
+    pod = house.pod(maintained)
+
+    house.now += IDLE_SECONDS / 2
+    await house.close_idle()
+    assert pod.is_open
+    assert pod.opened
+
+    house.now += IDLE_SECONDS
+    await house.close_idle()
+    assert not pod.is_open
+    assert not pod.opened
+    assert pod._vault._writer is None
+    hold_vault(maintained.folder.path).close()
+
+
+async def test_a_key_that_stored_nothing_is_dropped_too(maintained: TestPod) -> None:
+    """It was admitted, and then its item was refused."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    house.admit(maintained, invite)
+    pod = house.pod(maintained)
+    assert pod.opened
+
+    house.now += IDLE_SECONDS
+    await house.close_idle()
+
+    assert not pod.is_open
+    assert not pod.opened
+
+
+async def test_an_item_that_comes_while_a_vault_is_being_closed_is_stored(maintained: TestPod) -> None:
+    """The thread closes, then opens again; nobody is turned away, and the pod counts as open."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    await house.store(maintained, invite)
+    house.now += IDLE_SECONDS
+    house.registry._close_idle()
+
+    assert (await house.store(maintained, invite)).outcome is Outcome.STORED
+    await house.settle()
+    assert house.pod(maintained).is_open
+    await house.registry.stop()
+    assert not house.pod(maintained).is_open
+    assert len(maintained.items()) == 2
+
+
+async def test_a_new_policy_drops_open_slots(maintained: TestPod) -> None:
+    """A slot's caveats are the policy's; what was opened under the old one is opened again."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    house.admit(maintained, invite)
+    maintained.invite("another")
+    await house.registry._look()
+
+    assert not house.pod(maintained).opened
+    assert house.pod(maintained).policy.revision == maintained.policy.revision
+
+
+async def test_what_waits_is_judged_by_the_policy_in_force_when_its_batch_closes(maintained: TestPod) -> None:
+    """Revoked while it waited: not stored, although it was admitted."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    admission = house.admit(maintained, invite)
+    waiting = admission.pod.store(Submission(admission.slot, maintained.item()), 100)
+    maintained.revoke(invite)
+    house.pod(maintained).take(maintained.policy)
+    answer = await waiting
+
+    assert isinstance(answer, Answer)
+    assert answer.outcome is Outcome.CLOSED
+    await house.registry.stop()
+    assert maintained.items() == []
+
+
+async def test_a_pod_is_turned_away_where_every_open_vault_is_in_use(tmp_path: Path) -> None:
+    """The cap is for memory and threads; whoever works is not closed for who comes later."""
+    first, second = make_pod(tmp_path / "first"), make_pod(tmp_path / "second")
+    invites = first.invite(), second.invite()
+    house = _House(first, second, max_open_vaults=1)
+    await house.registry.load()
+    admission = house.admit(first, invites[0])
+    waiting = admission.pod.store(Submission(admission.slot, first.item()), 100)
+
+    with pytest.raises(Refused) as refused:
+        house.admit(second, invites[1])
+    assert refused.value.problem is VAULTS_FULL
+
+    await waiting
+    assert (await house.store(second, invites[1])).outcome is Outcome.STORED
+    await house.settle()
+    assert [house.pod(pod).is_open for pod in (first, second)] == [False, True]
+    await house.registry.stop()
+
+
+async def test_a_folder_without_policy_files_is_looked_at_again(maintained: TestPod) -> None:
+    """A pod that is being copied here is served once it is whole."""
+    away = maintained.folder.path.rename(maintained.home / "away")
+    house = _House(maintained)
+    await house.registry.load()
+    assert house.registry.by_owner == {}
+    assert b"policy_refused" in b"".join(house.lines)
+
+    away.rename(maintained.folder.path)
+    await house.registry._look()
+    assert house.pod(maintained).pod_id == maintained.policy.pod_id

@@ -105,7 +105,7 @@ def test_a_wait_longer_than_patience_is_not_begun() -> None:
 def test_a_pod_that_takes_one_item_a_minute_is_waited_for() -> None:
     """Patience is about a pod that does nothing, not about one that is slow."""
     waits = _Waits()
-    answers = [fail(429, "one a minute", Retry_After="60"), accept] * 10
+    answers: list[Reply | Answer] = [fail(429, "one a minute", Retry_After="60"), accept] * 10
     with ScriptedServer(script(*answers)) as server, _client(server.url, waits) as client:
         assert [client.send_item(PAYLOAD) for _ in range(10)] == [Accepted("abcdef")] * 10
     assert waits.now == 600

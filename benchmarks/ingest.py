@@ -157,7 +157,7 @@ def cpu_seconds(root: int) -> float:
 
 
 def memory_mb(root: int) -> dict[str, float]:
-    """Resident memory of a process and its children in MB: ``rss`` counts shared pages twice, ``pss`` once."""
+    """Memory of a process and its children in MB: ``rss`` counts shared pages twice, ``pss`` once."""
     found = {"rss": 0.0, "pss": 0.0}
     for pid in _processes(root):
         with contextlib.suppress(OSError):  # not ours to read: the server is not dumpable
@@ -194,7 +194,9 @@ def _row(name: str, runs: list[Run], base: float) -> str:
     cpu_us = statistics.median(run.cpu_us for run in runs)
     refused = sum(run.load.refused for run in runs)
     rate = _rate(runs)
-    return f"  {name:<12}{rate:>10,.0f}/s{rate / base:>8.2f}{p50:>10.2f}{p99:>10.2f}{cpu_us:>10.0f}{refused:>9}"
+    return (
+        f"  {name:<12}{rate:>10,.0f}/s{rate / base:>8.2f}{p50:>10.2f}{p99:>10.2f}{cpu_us:>10.0f}{refused:>9}"
+    )
 
 
 def report(connections: int, results: dict[str, list[Run]]) -> None:
@@ -207,7 +209,9 @@ def report(connections: int, results: dict[str, list[Run]]) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=4, help="length of each load")
     parser.add_argument("--rounds", type=int, default=3, help="times each is loaded")
     parser.add_argument("--folder", type=Path, help="where the pod is made; a real disk tells most")
@@ -223,7 +227,10 @@ def _run(folder: Path, rounds: int, seconds: float) -> None:
     sync_ms = fdatasync_ms(folder)
     print(f"load by {load.generator()}, {rounds} rounds of {seconds:g} s each, {os.cpu_count()} cores")
     print(f"item {ITEM_BYTES} bytes; fdatasync of 4 KiB here: {sync_ms:.2f} ms")
-    with running("ingest", port, str(pod.folder.path)) as server, running("benchmarks.null_server", null_port) as null:
+    with (
+        running("ingest", port, str(pod.folder.path)) as server,
+        running("benchmarks.null_server", null_port) as null,
+    ):
         targets = [
             Target("pod", port, path, server.pid),
             Target("null @post", null_port, f"/post{path}", null.pid),
@@ -238,11 +245,15 @@ def _run(folder: Path, rounds: int, seconds: float) -> None:
                 _report_latency(results, sync_ms)
             _report_bytes(pod, before, sum(run.load.accepted for run in results["pod"]))
         used = memory_mb(server.pid)
-        print(f"\nserver's memory: {used['rss']:.0f} MB resident, {used['pss']:.0f} MB with shared pages once")
+        print(
+            f"\nserver's memory: {used['rss']:.0f} MB resident, {used['pss']:.0f} MB with shared pages once"
+        )
 
 
 def _report_latency(results: dict[str, list[Run]], sync_ms: float) -> None:
-    pod, null = (statistics.median(run.load.p50_ms for run in results[name]) for name in ("pod", "null @post"))
+    pod, null = (
+        statistics.median(run.load.p50_ms for run in results[name]) for name in ("pod", "null @post")
+    )
     print(f"  p50 of one connection: {pod / (null + sync_ms):.2f} x (fdatasync + null @post)")
 
 

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
-_LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s)$", re.MULTILINE)
-_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n"
+_LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s|m)$", re.MULTILINE)
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
 class Load(NamedTuple):
@@ -84,9 +84,7 @@ def _read_wrk(text: str) -> Load:
 async def _run_asyncio(port: int, path: str, body: bytes, connections: int, seconds: float) -> Load:
     request = HEAD.format(path=path, size=len(body)).encode() + body
     began = time.perf_counter()
-    results = await asyncio.gather(
-        *(_client(port, request, began + seconds) for _ in range(connections))
-    )
+    results = await asyncio.gather(*(_client(port, request, began + seconds) for _ in range(connections)))
     took = time.perf_counter() - began
     latencies = sorted(latency for result in results for latency in result[1])
     accepted = sum(result[0] for result in results)

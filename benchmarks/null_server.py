@@ -41,7 +41,7 @@ async def null_post(owner: str, body: bytes) -> Response[bytes]:  # noqa: ARG001
 
 
 @asgi("/mount", is_mount=True, copy_scope=False)
-async def null_mount(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001, ANN401  # ASGI
+async def null_mount(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001  # ASGI
     """The bare one."""
     body, is_more = b"", True
     while is_more:

@@ -81,7 +81,11 @@ class Terminal:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "COVERAGE"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS", "COVERAGE"))
+    }
     return kept | {"PATH": f"{folder / '.venv' / 'bin'}:{os.environ['PATH']}"}
 
 
@@ -105,7 +109,9 @@ def clone(tmp_path: Path) -> Path:
     if not (ROOT / ".venv" / "bin" / "shared-pod").exists():
         pytest.fail("run this by `make test`: the README's commands need .venv")
     folder = tmp_path / "shared-pod"
-    ignored = shutil.ignore_patterns(".git", ".venv", "*cache*", "demo-*", ".coverage*", "*.egg-info", ".hypothesis")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "*cache*", "demo-*", ".coverage*", "*.egg-info", ".hypothesis"
+    )
     shutil.copytree(ROOT, folder, ignore=ignored)
     _lend_environment(folder / ".venv")
     return folder

@@ -87,8 +87,8 @@ class _Statements:
         try:
             # Not `yield from`: an iterator that is given up would close its cursor, which the
             # library refuses once the connection is closed.
-            for row in self.__connection.execute(sql, parameters):
-                yield row  # noqa: UP028
+            for row in self.__connection.execute(sql, parameters):  # noqa: UP028  # said above
+                yield row
         except LIBRARY_ERRORS as exc:
             raise translate(exc) from exc
 

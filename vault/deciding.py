@@ -57,7 +57,9 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 RETRY = Verdict(Outcome.RETRY)
-CONFLICT = Verdict(Outcome.CONFLICT, "id: this invite has stored another item under this id; choose another id")
+CONFLICT = Verdict(
+    Outcome.CONFLICT, "id: this invite has stored another item under this id; choose another id"
+)
 CLOSED = Verdict(Outcome.CLOSED)
 
 SlotStates = dict[int, SlotState]

@@ -14,7 +14,8 @@ from vault.ledger import Extension, Ledger
 from vault.sealing import SealedBatch
 
 _INSERT_BATCH = (
-    "INSERT INTO batch (batch, first_seq, uid, header, wraps, signature, checkpoint) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO batch (batch, first_seq, uid, header, wraps, signature, checkpoint) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_ITEM = "INSERT INTO item (seq, name, c, digest, sealed) VALUES (?, ?, ?, ?, ?)"
 _INSERT_NODE = "INSERT INTO node (level, i, hash) VALUES (?, ?, ?)"

@@ -11,14 +11,14 @@ from pathlib import Path
 from tests.support.pods import new_pod
 from tests.support.server import serving
 
-HOOK = '''
+HOOK = """
 import json, os, signal, sys
 def _dump(*_):
     with open(os.environ["DUMP_MODULES"] + f".{os.getpid()}.part", "w") as file:
         json.dump(sorted(sys.modules), file)
     os.rename(file.name, os.environ["DUMP_MODULES"] + f".{os.getpid()}")
 signal.signal(signal.SIGUSR2, _dump)
-'''
+"""
 """Run by Python itself at start (site's usercustomize): the product knows nothing of it."""
 
 NEVER_LOADED = {"vault.opening", "vault.reader", "vault.invites", "vault.identity_file", "vault.checking"}

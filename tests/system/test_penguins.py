@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +75,7 @@ def _send(work: Path) -> dict[str, int]:
 
 
 def test_penguins_come_out_as_they_went_in(work: Path, server: Server) -> None:
-    """Text exact, numbers equal as float64, same days, the original headers, NA absent; a second time stores nothing."""
+    """Text exact, numbers as float64, same days and headers, NA absent; a second time stores nothing."""
     assert _send(work)["accepted"] == ROWS
     succeed("export", "birds", "first", "--format", "csv", cwd=work)
     _send(work)
@@ -117,7 +116,7 @@ def test_without_the_identity_nothing_can_be_read(work: Path, server: Server) ->
     _send(work)
     assert server.stop() == 0
     succeed("init", "other", cwd=work)
-    os.rename(work / "birds" / "identity", work / "paper")
+    (work / "birds" / "identity").rename(work / "paper")
     missing = shared_pod("export", "birds", "out", "--format", "csv", cwd=work)
     assert (missing.code, missing.out) == (4, "")
     assert "identity" in missing.err

@@ -43,7 +43,10 @@ SEQUENCE: list[dict[str, object]] = [
 
 def _raw(server: Server, owner: str, key: str, payload: object) -> bytes:
     body = envelope(key, payload)
-    head = f"POST /v4/{owner}/create_item HTTP/1.1\r\nHost: pod\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    head = (
+        f"POST /v4/{owner}/create_item HTTP/1.1\r\nHost: pod\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
     with server.connect() as connection:
         connection.sendall(head.encode() + body)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -74,4 +77,9 @@ def test_others_items_change_no_byte_of_an_answer(tmp_path: Path) -> None:
     answers = _answers(pod, key)
     assert answers == _answers(twin, key)
     statuses = [answer.split()[1] for answer in answers]
-    assert statuses == [b"200"] * 3 + [b"409", b"400", b"200", b"200", b"400", b"400", b"200", b"200", b"200"] + [b"400"] * 2
+    assert (
+        statuses
+        == [b"200"] * 3
+        + [b"409", b"400", b"200", b"200", b"400", b"400", b"200", b"200", b"200"]
+        + [b"400"] * 2
+    )

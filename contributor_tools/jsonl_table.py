@@ -20,8 +20,8 @@ from vault.errors import ItemError, MalformedError
 from vault.properties import INT64_MAX, INT64_MIN, Scalar, ValueType, check_property_name, check_value
 
 _OWN_MEMBERS = frozenset(("id", "dateCreated", "dateModified", "deleted"))
-# The pod drops a client's rowid and dateServerModified too.
-_LEFT_OUT = frozenset(("type", "rowid", "dateServerModified", REASON)) | _OWN_MEMBERS
+# The pod drops a client's rowid and dateServerModified too; `export` adds what begins with "_".
+_LEFT_OUT = _OWN_MEMBERS | {"type", "rowid", "dateServerModified", "_from", "_seq", "_received", REASON}
 
 _KINDS: dict[type, frozenset[ValueType]] = {
     str: frozenset((ValueType.TEXT,)),

@@ -192,6 +192,13 @@ def test_the_wires_own_members_are_taken_as_they_stand() -> None:
     assert row == Row(1, "Tree", {"a": 1}, {"id": "abcdef", "dateCreated": 5})
 
 
+def test_an_exported_line_is_an_item_again() -> None:
+    """Where it came from and when is another pod's business."""
+    line = {"a": 1, "id": "abcdef", "type": "Tree", "_from": "field-team", "_seq": 18, "_received": 5}
+    (row,) = _jsonl(json.dumps(line)).rows()
+    assert row == Row(1, "Tree", {"a": 1}, {"id": "abcdef"})
+
+
 def test_a_json_line_without_type_needs_the_option() -> None:
     """Guessing a type would be seen in every export."""
     with pytest.raises(MalformedError, match=r"line 2: no type"):

@@ -141,8 +141,10 @@ def _keys_32(joined: bytes) -> tuple[bytes, ...]:
 
 def _payload_of(text: str) -> tuple[str, str]:
     """Split a link into its URL and what follows the mark."""
+    if len(text) > MAX_INVITE_CHARACTERS:
+        raise MalformedError(f"invite: at most {MAX_INVITE_CHARACTERS} characters were expected")
     url, mark, payload = text.strip().partition(MARK)
-    if mark and len(text) <= MAX_INVITE_CHARACTERS:
+    if mark:
         return url, payload
     if _LATER_MARK.search(text):
         raise FormatTooNewError("invite: it is of a later format; update this program")

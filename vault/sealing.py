@@ -67,8 +67,16 @@ class Recipient:
         self.kid = hashlib.sha256(self.raw).digest()
 
     def seal(self, plaintext: bytes, info: bytes) -> bytes:
-        """HPKE-encrypt to this recipient: encapsulated key, then ciphertext; empty aad."""
-        return HPKE_XWING.encrypt(plaintext, self._public, info)
+        """HPKE-encrypt to this recipient: encapsulated key, then ciphertext; empty aad.
+
+        Raises:
+            MalformedError: Its X25519 half is a point of small order, which no
+                identity has.
+        """
+        try:
+            return HPKE_XWING.encrypt(plaintext, self._public, info)
+        except ValueError as exc:
+            raise MalformedError("recipient: the last 32 bytes are no usable X25519 public key") from exc
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipient) and self.raw == other.raw

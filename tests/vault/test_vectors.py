@@ -1,0 +1,403 @@
+"""Every golden vector: accepted ones give their value and the same bytes again, others their refusal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support.vectors import TESTDATA, cases, load, refusal
+from tests.vectors.generate import stale
+from vault.caveats import Caveats, parse_caveats
+from vault.encoding import mp, pae, require_label, un_mp, unpae
+from vault.erasures import erasure_bytes, verify_erasure
+from vault.header import parse_header
+from vault.identity_file import format_identity, is_protected, parse_identity
+from vault.items import (
+    commitment,
+    item_name,
+    item_salt,
+    parse_item,
+    read_canonical,
+    server_id,
+)
+from vault.keys import DatabaseKey, LogKey, OwnerKey, PodId, parse_hex_32
+from vault.links import format_invite, parse_invite
+from vault.opening import Identity, OpenedBatch, open_slot_secrets
+from vault.pod import PodConfig, parse_pod_toml
+from vault.policies import Policy, check_successor, parse_policy
+from vault.properties import Scalar, ValueType
+from vault.sealing import Recipient
+from vault.slots import NONCE_BYTES, Slot, lookup_of, open_slot, wrap_file_key
+from vault.views import open_view, seal_view
+
+Vector = dict[str, Any]
+MINIMUM = 500
+"""Vectors of format 1; a later format adds to them."""
+
+
+def unhex(text: str) -> bytes:
+    """Hexadecimal, as vectors hold bytes."""
+    return bytes.fromhex(text)
+
+
+def all_vectors() -> list[Vector]:
+    """Every vector of every file."""
+    found = []
+    for path in sorted(TESTDATA.glob("*.json")):
+        for section in load(path.name).values():
+            if type(section) is list and section and type(section[0]) is dict and "name" in section[0]:
+                found += section
+    return found
+
+
+def test_vectors_are_many_and_most_of_them_refused() -> None:
+    """A reader that accepts too much is the dangerous one."""
+    found = all_vectors()
+    negative = [vector for vector in found if vector.get("error") or vector.get("finds")]
+    assert len(found) >= MINIMUM
+    assert len(negative) >= 0.7 * len(found)
+
+
+def test_vectors_are_what_their_program_makes() -> None:
+    """Nobody edits one by hand, and the program gives the same bytes for ever."""
+    assert stale() == []
+
+
+@pytest.mark.parametrize("vector", cases("encodings.json", "pae"))
+def test_pae(vector: Vector) -> None:
+    """Splitting is the exact inverse of joining."""
+    joined = unhex(vector["joined"])
+    if "error" in vector:
+        with refusal(vector):
+            unpae(joined, vector["count"])
+        return
+    fields = [unhex(field) for field in vector["fields"]]
+    assert unpae(joined) == fields
+    assert pae(*fields) == joined
+
+
+@pytest.mark.parametrize("vector", cases("encodings.json", "mp"))
+def test_mp(vector: Vector) -> None:
+    """One map, one form."""
+    encoded = unhex(vector["encoded"])
+    if "error" in vector:
+        with refusal(vector):
+            un_mp(encoded)
+        return
+    found = un_mp(encoded)
+    # As JSON, which tells 2.0 from 2 and true from 1.
+    assert json.dumps(found, sort_keys=True) == json.dumps(vector["map"], sort_keys=True)
+    assert mp(vector["map"]) == encoded
+
+
+@pytest.mark.parametrize("vector", cases("encodings.json", "labels"))
+def test_labels(vector: Vector) -> None:
+    """A later number is a later format; anything else is another thing."""
+    found, label = unhex(vector["found"]), vector["label"].encode()
+    if "error" in vector:
+        with refusal(vector):
+            require_label(found, label, "thing")
+    else:
+        require_label(found, label, "thing")
+
+
+@pytest.mark.parametrize("vector", cases("keys.json", "database_keys"))
+def test_database_keys(vector: Vector) -> None:
+    """D(K, use) in one pod."""
+    key, pod_id = DatabaseKey(unhex(vector["database_key"])), PodId(unhex(vector["pod_id"]))
+    assert {use: key.derive(use, pod_id).hex() for use in vector["derived"]} == vector["derived"]
+
+
+@pytest.mark.parametrize("vector", cases("keys.json", "identities"))
+def test_identities(vector: Vector) -> None:
+    """64 digits on paper give recipient and signer."""
+    identity = Identity(unhex(vector["identity"]))
+    assert {use: identity.derive(use).hex() for use in vector["derived"]} == vector["derived"]
+    assert identity.recipient.raw.hex() == vector["recipient"]
+    assert identity.recipient.kid.hex() == vector["kid"]
+    assert identity.signer.hex() == vector["signer"]
+
+
+@pytest.mark.parametrize("vector", cases("keys.json", "recipients"))
+def test_recipients(vector: Vector) -> None:
+    """Only what can be sealed to is a recipient."""
+    raw = unhex(vector["recipient"])
+    if "error" in vector:
+        with refusal(vector):
+            Recipient(raw)
+    else:
+        assert Recipient(raw).kid.hex() == vector["kid"]
+
+
+@pytest.mark.parametrize("vector", cases("keys.json", "digits"))
+def test_digits(vector: Vector) -> None:
+    """Exactly 64 hexadecimal digits, whatever they stand for."""
+    readers = (
+        lambda text: parse_hex_32(text, "key"),
+        OwnerKey.from_hex,
+        DatabaseKey.from_hex,
+        LogKey.from_hex,
+    )
+    if "error" in vector:
+        for read in readers:
+            with refusal(vector):
+                read(vector["digits"])
+        return
+    assert parse_hex_32(vector["digits"], "key") == unhex(vector["raw"])
+    assert OwnerKey.from_hex(vector["digits"]).pod_id.hex() == vector["pod_id"]
+
+
+@pytest.mark.parametrize("vector", cases("items.json", "items"))
+def test_items(vector: Vector) -> None:
+    """From JSON to canonical bytes, commitment and name."""
+    content = load("items.json")
+    key, pod_id = DatabaseKey(unhex(content["database_key"])), PodId(unhex(content["pod_id"]))
+    payload = msgspec.json.decode(vector["payload"], type=dict[str, Scalar | None])
+    if "error" in vector:
+        with refusal(vector):
+            parse_item(payload, make_id=lambda: "made-id")
+        return
+    item = parse_item(payload, make_id=lambda: str(vector["made_id"]))
+    salt = item_salt(key.derive("item", pod_id), item.id)
+    assert item.canonical.hex() == vector["canonical"]
+    assert json.dumps(read_canonical(item.canonical)) == json.dumps(vector["members"])
+    assert salt.hex() == vector["salt"]
+    assert commitment(salt, item.canonical).hex() == vector["c"]
+    assert item_name(key.derive("name", pod_id), item.id).hex() == vector["item_name"]
+
+
+@pytest.mark.parametrize("vector", cases("items.json", "canonical"))
+def test_canonical_items(vector: Vector) -> None:
+    """A reader accepts what an item can be, and nothing else that is sealed."""
+    canonical = unhex(vector["canonical"])
+    if "error" in vector:
+        with refusal(vector):
+            read_canonical(canonical)
+        return
+    members = read_canonical(canonical)
+    assert members == vector["members"]
+    assert mp(members) == canonical
+
+
+@pytest.mark.parametrize("vector", cases("items.json", "names"))
+def test_item_names(vector: Vector) -> None:
+    """Only a UUIDv7's time shows."""
+    assert item_name(unhex(vector["name_key"]), vector["id"]).hex() == vector["item_name"]
+
+
+@pytest.mark.parametrize("vector", cases("items.json", "server_ids"))
+def test_server_ids(vector: Vector) -> None:
+    """UUIDv7 without hyphens."""
+    assert server_id(vector["ms"], unhex(vector["random"])) == vector["id"]
+
+
+@pytest.mark.parametrize("vector", cases("slots.json", "caveats"))
+def test_caveats(vector: Vector) -> None:
+    """Known ones have their shape; an unknown one closes the slot."""
+    if "error" in vector:
+        with refusal(vector):
+            parse_caveats(vector["members"])
+        return
+    caveats = parse_caveats(vector["members"])
+    assert (caveats is not None) is vector["is_open"]
+    if caveats is not None:
+        assert caveats.encoded().hex() == vector["encoded"]
+        assert json.dumps(caveats.as_map()) == json.dumps(vector["members"])
+
+
+@pytest.mark.parametrize("vector", cases("slots.json", "wraps"))
+def test_wraps(vector: Vector) -> None:
+    """A wrap opens under its key, in its pod, at its number, with its caveats, and nowhere else."""
+    key, pod_id = DatabaseKey(unhex(vector["database_key"])), PodId(unhex(vector["pod_id"]))
+    caveats = parse_caveats(vector["caveats"])
+    wrap = None if vector["wrap"] is None else unhex(vector["wrap"])
+    is_open = vector["state"] == "active" and caveats is not None and wrap is not None
+    slot = Slot(vector["number"], lookup_of(key, pod_id), b"", caveats, wrap, is_open)
+    if "error" in vector:
+        with refusal(vector):
+            open_slot(slot, key, pod_id)
+        return
+    opened = open_slot(slot, key, pod_id)
+    assert opened.file_key.reveal().hex() == vector["file_key"]
+    assert slot.lookup.hex() == vector["lookup"]
+    assert _wrapped_again(slot, key, pod_id) == wrap
+
+
+def _wrapped_again(slot: Slot, key: DatabaseKey, pod_id: PodId) -> bytes:
+    return wrap_file_key(
+        open_slot(slot, key, pod_id).file_key,
+        key.derive("wrap", pod_id),
+        pod_id=pod_id,
+        number=slot.number,
+        caveats=slot.caveats or Caveats(),
+        nonce=(slot.wrap or b"")[:NONCE_BYTES],
+    )
+
+
+@pytest.mark.parametrize("vector", cases("slots.json", "rewraps"))
+def test_rewraps(vector: Vector) -> None:
+    """The maintainer finds name and keys of every slot."""
+    identity, pod_id = Identity(unhex(vector["identity"])), PodId(unhex(vector["pod_id"]))
+    if "error" in vector:
+        with refusal(vector):
+            open_slot_secrets(identity, unhex(vector["rewrap"]), pod_id, vector["number"])
+        return
+    secrets = open_slot_secrets(identity, unhex(vector["rewrap"]), pod_id, vector["number"])
+    assert secrets.name == vector["slot_name"]
+    for use in ("wrap_key", "view_key", "name_key"):
+        assert getattr(secrets, use).hex() == vector[use]
+
+
+@pytest.mark.parametrize("vector", cases("views.json"))
+def test_views(vector: Vector) -> None:
+    """A view opens for its slot only."""
+    key, pod_id = unhex(vector["view_key"]), PodId(unhex(vector["pod_id"]))
+    sealed = None if vector["view"] is None else unhex(vector["view"])
+    if "error" in vector:
+        with refusal(vector):
+            open_view(sealed, key, pod_id=pod_id, slot=vector["slot"])
+        return
+    own = open_view(sealed, key, pod_id=pod_id, slot=vector["slot"])
+    assert own == {name: ValueType(kind) for name, kind in vector["own"].items()}
+    if sealed is not None:
+        assert seal_view(own, key, pod_id=pod_id, slot=vector["slot"], nonce=unhex(vector["nonce"])) == sealed
+
+
+@pytest.mark.parametrize("vector", cases("policies.json", "pod_toml"))
+def test_pod_toml(vector: Vector) -> None:
+    """What people write is read, or the member at fault is named."""
+    if "error" in vector:
+        with refusal(vector):
+            parse_pod_toml(vector["pod_toml"].encode())
+    else:
+        assert _config(parse_pod_toml(vector["pod_toml"].encode())) == vector["config"]
+
+
+def _config(config: PodConfig) -> dict[str, Any]:
+    return {
+        "name": config.name,
+        "url": config.url,
+        "policy": config.policy,
+        "properties": {name: str(kind) for name, kind in config.properties.items()},
+        "labels": config.labels,
+        "max_item_bytes": config.max_item_bytes,
+    }
+
+
+@pytest.mark.parametrize("vector", cases("policies.json", "pairs"))
+def test_policies(vector: Vector) -> None:
+    """A pair is one, signed by a signer it lists, of exactly this shape."""
+    pod_toml, slots_json = vector["pod_toml"].encode(), vector["slots_json"].encode()
+    if "error" in vector:
+        with refusal(vector):
+            parse_policy(pod_toml, slots_json)
+    else:
+        assert _summary(parse_policy(pod_toml, slots_json)) == vector["policy"]
+
+
+def _summary(policy: Policy) -> dict[str, Any]:
+    return {
+        "revision": policy.revision,
+        "digest": policy.digest.hex(),
+        "pod_id": policy.pod_id.hex(),
+        "recipients": [recipient.kid.hex() for recipient in policy.recipients],
+        "signer": policy.signer.hex(),
+        "signers": [key.hex() for key in policy.signers],
+        "vault_logs": [key.hex() for key in policy.vault_logs],
+        "function_logs": [key.hex() for key in policy.function_logs],
+        "open_slots": [slot.number for slot in policy.slots if slot.is_open],
+        "closed_slots": [slot.number for slot in policy.slots if not slot.is_open],
+    }
+
+
+@pytest.mark.parametrize("vector", cases("policies.json", "successors"))
+def test_successors(vector: Vector) -> None:
+    """Trust passes by revision and endorsement only."""
+    pod_toml = vector["pod_toml"].encode()
+    last, new = (parse_policy(pod_toml, vector[which].encode()) for which in ("last", "new"))
+    if "error" in vector:
+        with refusal(vector):
+            check_successor(last, new)
+    else:
+        assert check_successor(last, new) is vector["is_new"]
+
+
+@pytest.mark.parametrize("vector", cases("invites.json"))
+def test_invites(vector: Vector) -> None:
+    """A link is whole, or said to be broken without being quoted."""
+    if "error" in vector:
+        with refusal(vector):
+            parse_invite(vector["link"])
+        return
+    invite = parse_invite(vector["link"])
+    assert format_invite(invite) == vector["link_again"]
+    assert {
+        "url": invite.url,
+        "owner_key": invite.owner_key.hex,
+        "database_key": invite.database_key.reveal().hex(),
+        "slot": invite.slot,
+        "log_keys": [key.hex() for key in invite.log_keys],
+        "function_keys": [key.hex() for key in invite.function_keys],
+        "signer": invite.signer.hex(),
+        "name": invite.name,
+        "pod_name": invite.pod_name,
+        "expires": invite.expires,
+        "types": None if invite.types is None else list(invite.types),
+    } == vector["invite"]
+
+
+@pytest.mark.parametrize("vector", cases("identities.json"))
+def test_identity_files(vector: Vector) -> None:
+    """Either 64 digits, or a box that one passphrase opens."""
+    content = vector["content"].encode()
+    if "error" in vector:
+        with refusal(vector):
+            parse_identity(content, lambda: str(vector["passphrase"]))
+        return
+    passphrases = iter([vector["passphrase"]])
+    identity = parse_identity(content, lambda: str(next(passphrases)))
+    assert identity.reveal().hex() == vector["identity"]
+    is_asked = next(passphrases, None) is None and vector["passphrase"] is not None
+    assert is_asked is is_protected(content)
+    if vector["name"] == "clear":
+        assert format_identity(identity, None, bytes) == content
+
+
+@pytest.mark.parametrize("vector", cases("sealing.json"))
+def test_sealed_batches(vector: Vector) -> None:
+    """A batch opens whole, or not at all where it was touched."""
+    identity, header = Identity(unhex(vector["identity"])), parse_header(unhex(vector["header"]))
+    later = {unhex(kid): unhex(wrap) for kid, wrap in vector["rewrap"].items()}
+    sealed = [None if each is None else unhex(each) for each in vector["sealed"]]
+    if "error" in vector:
+        with refusal(vector):
+            list(OpenedBatch(identity, header, unhex(vector["wraps"]), later).open_items(sealed))
+        return
+    opened = OpenedBatch(identity, header, unhex(vector["wraps"]), later).open_items(sealed)
+    assert [
+        {
+            "index": item.index,
+            "canonical": item.canonical.hex(),
+            "slot": item.slot,
+            "salt": item.salt.hex(),
+            "c": commitment(item.salt, item.canonical).hex(),
+        }
+        for item in opened
+    ] == vector["items"]
+
+
+@pytest.mark.parametrize("vector", cases("erasures.json"))
+def test_erasures(vector: Vector) -> None:
+    """Only a signer's word for exactly this item stands in its place."""
+    header, statement = parse_header(unhex(vector["header"])), unhex(vector["statement"])
+    digest, signers = unhex(vector["digest"]), [unhex(key) for key in vector["signers"]]
+    if "error" in vector:
+        with refusal(vector):
+            verify_erasure(statement, header=header, index=vector["index"], digest=digest, signers=signers)
+        return
+    ms = verify_erasure(statement, header=header, index=vector["index"], digest=digest, signers=signers)
+    assert ms == vector["ms"]
+    assert unpae(statement, 3)[0] == erasure_bytes(header, vector["index"], digest, ms)

@@ -168,14 +168,14 @@ def memory_mb(root: int) -> dict[str, float]:
     return found
 
 
-def _measure_one(target: Target, body: bytes, connections: int, seconds: float) -> Run:
+def _measure_one(target: Target, body: bytes, connections: int, seconds: int) -> Run:
     before = cpu_seconds(target.pid)
     found = load.run(target.port, target.path, body, connections=connections, seconds=seconds)
     return Run(found, (cpu_seconds(target.pid) - before) / max(found.accepted, 1) * 1e6)
 
 
 def measure(
-    targets: list[Target], body: bytes, connections: int, *, rounds: int, seconds: float
+    targets: list[Target], body: bytes, connections: int, *, rounds: int, seconds: int
 ) -> dict[str, list[Run]]:
     """Load every target in turn, ``rounds`` times."""
     results: dict[str, list[Run]] = {target.name: [] for target in targets}
@@ -185,26 +185,30 @@ def measure(
     return results
 
 
-def _rate(runs: list[Run]) -> float:
-    return statistics.median(run.load.per_second for run in runs)
+def _median(runs: list[Run], field: str) -> float:
+    return statistics.median(getattr(run.load, field) for run in runs)
 
 
-def _row(name: str, runs: list[Run], base: float) -> str:
-    p50, p99 = (statistics.median(getattr(run.load, field) for run in runs) for field in ("p50_ms", "p99_ms"))
+def _ratio(runs: list[Run], base: list[Run]) -> float:
+    """Median over the rounds of each round's own ratio: the machine's noise meets both alike."""
+    pairs = zip(runs, base, strict=True)
+    return statistics.median(run.load.per_second / other.load.per_second for run, other in pairs)
+
+
+def _row(name: str, runs: list[Run], base: list[Run]) -> str:
     cpu_us = statistics.median(run.cpu_us for run in runs)
     refused = sum(run.load.refused for run in runs)
-    rate = _rate(runs)
     return (
-        f"  {name:<12}{rate:>10,.0f}/s{rate / base:>8.2f}{p50:>10.2f}{p99:>10.2f}{cpu_us:>10.0f}{refused:>9}"
+        f"  {name:<12}{_median(runs, 'per_second'):>10,.0f}/s{_ratio(runs, base):>8.2f}"
+        f"{_median(runs, 'p50_ms'):>10.2f}{_median(runs, 'p99_ms'):>10.2f}{cpu_us:>10.0f}{refused:>9}"
     )
 
 
 def report(connections: int, results: dict[str, list[Run]]) -> None:
     """Print one table; ratios are to the null ``@post`` handler."""
-    base = _rate(results["null @post"])
     print(f"\n{connections:>2} connections   accepted   ratio    p50 ms    p99 ms    cpu us  refused")
     for name, runs in results.items():
-        print(_row(name, runs, base))
+        print(_row(name, runs, results["null @post"]))
 
 
 def main() -> None:
@@ -212,15 +216,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=4, help="length of each load")
-    parser.add_argument("--rounds", type=int, default=3, help="times each is loaded")
+    parser.add_argument("--seconds", type=int, default=3, help="length of each load")
+    parser.add_argument("--rounds", type=int, default=5, help="times each is loaded")
     parser.add_argument("--folder", type=Path, help="where the pod is made; a real disk tells most")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder or Path.cwd()) as name:
         _run(Path(name), given.rounds, given.seconds)
 
 
-def _run(folder: Path, rounds: int, seconds: float) -> None:
+def _run(folder: Path, rounds: int, seconds: int) -> None:
     pod = make_pod(folder / "home")
     body, port, null_port = make_body(pod.key), free_port(), free_port()
     path = f"/v4/{pod.owner}/create_item"
@@ -251,9 +255,7 @@ def _run(folder: Path, rounds: int, seconds: float) -> None:
 
 
 def _report_latency(results: dict[str, list[Run]], sync_ms: float) -> None:
-    pod, null = (
-        statistics.median(run.load.p50_ms for run in results[name]) for name in ("pod", "null @post")
-    )
+    pod, null = (_median(results[name], "p50_ms") for name in ("pod", "null @post"))
     print(f"  p50 of one connection: {pod / (null + sync_ms):.2f} x (fdatasync + null @post)")
 
 

@@ -48,14 +48,14 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "asyncio"
 
 
-def run(port: int, path: str, body: bytes, *, connections: int, seconds: float) -> Load:
+def run(port: int, path: str, body: bytes, *, connections: int, seconds: int) -> Load:
     """Send ``body`` to ``path`` over ``connections`` connections for ``seconds``."""
     if generator() == "wrk":
         return _run_wrk(port, path, body, connections, seconds)
     return asyncio.run(_run_asyncio(port, path, body, connections, seconds))
 
 
-def _run_wrk(port: int, path: str, body: bytes, connections: int, seconds: float) -> Load:
+def _run_wrk(port: int, path: str, body: bytes, connections: int, seconds: int) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         script, content = Path(folder, "post.lua"), Path(folder, "body")
         content.write_bytes(body)
@@ -63,7 +63,7 @@ def _run_wrk(port: int, path: str, body: bytes, connections: int, seconds: float
             'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
             f'local file = io.open("{content}", "rb")\nwrk.body = file:read("*a")\nfile:close()\n'
         )
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", f"-s{script}"]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", f"-s{script}"]
         done = subprocess.run(
             [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True
         )
@@ -81,7 +81,7 @@ def _read_wrk(text: str) -> Load:
     return Load(int(total[1]) - bad, bad, seconds, latency["50"], latency["99"])
 
 
-async def _run_asyncio(port: int, path: str, body: bytes, connections: int, seconds: float) -> Load:
+async def _run_asyncio(port: int, path: str, body: bytes, connections: int, seconds: int) -> Load:
     request = HEAD.format(path=path, size=len(body)).encode() + body
     began = time.perf_counter()
     results = await asyncio.gather(*(_client(port, request, began + seconds) for _ in range(connections)))

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from typing import cast
@@ -72,13 +71,6 @@ async def _summarize(log: Log) -> None:
         log.summary()
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    # Ctrl-C reaches the whole group; only the parent may turn it into an orderly stop,
-    # or it takes the worker's end for a crash.
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _collect_rarely() -> None:
     # A request leaves next to no cycles, but makes objects the collector counts: at its
     # defaults it took 7 % of a loaded worker's time. Measured with `make bench`.
@@ -104,7 +96,6 @@ def create_app(settings: Settings, log: Log) -> Application:
 
     @contextlib.asynccontextmanager
     async def run(_: Litestar) -> AsyncIterator[None]:
-        _leave_interrupts_to_the_parent()
         await registry.load()
         _collect_rarely()
         running = [

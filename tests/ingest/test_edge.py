@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,16 +197,6 @@ def pod(tmp_path: Path) -> TestPod:
     return make_pod(tmp_path / "home")
 
 
-@pytest.fixture
-def keeps_signals() -> Iterator[None]:
-    """The application leaves SIGINT to its parent; this process needs it back."""
-    import signal  # noqa: PLC0415
-
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def _post(pod: TestPod, key: str, payload: dict[str, Any]) -> tuple[Scope, Callable[[], Awaitable[Message]]]:
     body = envelope(key, payload)
 
@@ -216,7 +206,6 @@ def _post(pod: TestPod, key: str, payload: dict[str, Any]) -> tuple[Scope, Calla
     return _scope("POST", f"/v4/{pod.owner}/create_item"), receive
 
 
-@pytest.mark.usefixtures("keeps_signals")
 async def test_a_stop_commits_and_answers_what_waits(pod: TestPod, log: Log) -> None:
     """However the server in front ends: what was accepted is durable before the vault is closed."""
     key = pod.invite().database_key.reveal().hex()
@@ -234,7 +223,6 @@ async def test_a_stop_commits_and_answers_what_waits(pod: TestPod, log: Log) -> 
     assert not pod.folder.wal.exists()
 
 
-@pytest.mark.usefixtures("keeps_signals")
 async def test_a_commit_that_breaks_in_a_way_nobody_foresaw_fails_its_batch_only(
     pod: TestPod, log: Log, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:

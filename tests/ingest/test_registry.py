@@ -12,7 +12,7 @@ from ingest.admission import Admission
 from ingest.door import Door, Tools
 from ingest.logs import Log
 from ingest.pods import Pod
-from ingest.problems import VAULTS_FULL, Refused
+from ingest.problems import VAULTS_FULL, Problem, Refused
 from ingest.registry import Registry
 from ingest.settings import Settings
 from ingest.vault_thread import VaultThread
@@ -193,3 +193,53 @@ async def test_a_folder_without_policy_files_is_looked_at_again(maintained: Test
     away.rename(maintained.folder.path)
     await house.registry._look()
     assert house.pod(maintained).pod_id == maintained.policy.pod_id
+
+
+async def test_a_publication_seen_between_its_two_files_is_no_news(maintained: TestPod) -> None:
+    """No pair verifies at that moment; a maintainer must not find an error for every invite."""
+    house = _House(maintained)
+    await house.registry.load()
+    before = {path: path.read_bytes() for path in (maintained.folder.pod_toml, maintained.folder.slots_json)}
+    maintained.rewrite(policy="closed")
+    slots_json = maintained.folder.slots_json.read_bytes()
+    maintained.folder.slots_json.write_bytes(before[maintained.folder.slots_json])
+    await house.registry._look()
+    maintained.folder.slots_json.write_bytes(slots_json)
+    await house.registry._look()
+    await house.registry._look()
+
+    assert house.lines == []
+    assert house.pod(maintained).policy.config.policy == "closed"
+
+
+async def test_a_pair_that_stays_wrong_is_said_once(maintained: TestPod) -> None:
+    """At the first look that finds it unchanged, and not again at every look."""
+    house = _House(maintained)
+    await house.registry.load()
+    maintained.folder.slots_json.write_bytes(b"")
+    for _ in range(5):
+        await house.registry._look()
+
+    assert len(house.lines) == 1
+
+
+async def test_after_a_failure_the_vault_is_opened_and_verified_anew(
+    maintained: TestPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a connection is worth after an error nobody knows."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    await house.store(maintained, invite)
+    vault = house.pod(maintained)._vault
+    writer = vault._writer
+    await house.store(maintained, invite)
+    assert vault._writer is writer
+
+    with monkeypatch.context() as broken:
+        broken.setattr("vault.store.Writer.commit", lambda *_: 1 / 0)
+        admission = house.admit(maintained, invite)
+        failed = await admission.pod.store(Submission(admission.slot, maintained.item()), 100)
+    assert isinstance(failed, Problem)
+    assert (await house.store(maintained, invite)).outcome is Outcome.STORED
+    assert vault._writer is not writer
+    await house.registry.stop()

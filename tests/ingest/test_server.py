@@ -126,14 +126,25 @@ def test_a_worker_that_dies_alone_is_started_again(pod: TestPod) -> None:
     assert [item.id for item in pod.items()] == ["before", "afterwards"]
 
 
+def test_a_worker_that_dies_at_once_again_ends_the_server(pod: TestPod) -> None:
+    """Starting it for ever would hide that it cannot run; a service manager sees the exit code."""
+    with serving(pod.folder.path) as server:
+        for listening in (1, 2):
+            server.wait_for("listening", count=listening)
+            os.kill(server.worker_pid, signal.SIGKILL)
+
+        assert server.wait() == 1
+
+
 def test_a_reload_signal_changes_nothing(pod: TestPod) -> None:
     """A reload would run two workers at once, and a vault has one writer."""
     with serving(pod.folder.path) as server:
-        worker = server.worker_pid
+        workers = server.worker_pids
         server.process.send_signal(signal.SIGHUP)
         time.sleep(0.5)
 
-        assert server.worker_pid == worker
+        assert server.worker_pids == workers
+        assert len(workers) == 1
         assert server.request("GET", "/version").status == 200
 
 

@@ -116,10 +116,15 @@ class Server:
                 self._changed.wait(0.1)
 
     @property
+    def worker_pids(self) -> list[int]:
+        """The process ids of the parent's children."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    @property
     def worker_pid(self) -> int:
         """The process id of the worker that serves now."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return int(path.read_text().split()[0])
+        return self.worker_pids[0]
 
     def connect(self, seconds: float = 30.0) -> socket.socket:
         """A raw connection."""

@@ -28,11 +28,13 @@ class Declared(msgspec.Struct, frozen=True):
     Attributes:
         columns: As given, with the types the pod knows.
         notes: Sentences for the contributor.
+        advice: What to do if items are rejected now; None if all was declared.
         stopped: Why items need not be tried; None to go on.
     """
 
     columns: list[Column]
     notes: list[str]
+    advice: str | None = None
     stopped: Refused | NotSent | None = None
 
 
@@ -51,19 +53,20 @@ def declare(client: Client, columns: Sequence[Column], used: Iterable[str], item
     wanted = frozenset(used)
     known: dict[str, Column] = {}
     notes: list[str] = []
+    advice: str | None = None
     for column in columns:
         if column.name not in wanted:
             continue
         answer = _declare_one(client, column, item_type)
         if isinstance(answer, Refused) and answer.is_about_permission:
-            notes.append(_only_the_maintainer(answer))
+            advice = _only_the_maintainer(answer)
             break
         if isinstance(answer, NotSent) or (isinstance(answer, Refused) and not answer.is_about_item):
-            return Declared(list(columns), notes, answer)
+            return Declared(list(columns), notes, stopped=answer)
         if isinstance(answer, Refused):
             known[column.name] = found = _as_known(client, column, item_type)
             notes.append(_conflict(column, found, answer))
-    return Declared([known.get(column.name, column) for column in columns], notes)
+    return Declared([known.get(column.name, column) for column in columns], notes, advice)
 
 
 def _declare_one(client: Client, column: Column, item_type: str) -> Accepted | Refused | NotSent:
@@ -101,6 +104,6 @@ def _conflict(column: Column, known: Column, answer: Refused) -> str:
 
 def _only_the_maintainer(answer: Refused) -> str:
     return (
-        f"the pod takes no declarations from this invite ({clean(answer.sentence)}); if it now refuses "
-        "fields it does not know, ask the maintainer to declare them with `shared-pod schema learn`"
+        f"the pod took no declarations from this invite ({clean(answer.sentence)}); if it refused fields it "
+        "does not know, ask the maintainer to declare them: `shared-pod schema learn` does it from this file"
     )

@@ -32,27 +32,28 @@ class Delivery:
         stop: Set to end the run; the clients' waiting ends with it.
 
     Attributes:
-        accepted: Rows the pod keeps.
+        accepted: Lines of the rows the pod keeps.
         rejected: Why, by line, of rows that were refused for what they are.
         stopped: What ended the run before the last row; None if nothing did.
     """
 
     def __init__(self, make_client: Callable[[], Client], stop: threading.Event) -> None:
-        self.accepted = 0
+        self.accepted: set[int] = set()
         self.rejected: dict[int, str] = {}
         self.stopped: Refused | NotSent | None = None
         self._outgoing: Iterator[Outgoing] = iter(())
         self._make_client = make_client
         self._stop = stop
         self._lock = threading.Lock()
-        # Refused with 403 since the last acceptance: about their rows only if another is accepted.
+        # Refused with 403: about their rows, unless the same sentence ends the run.
         self._forbidden: dict[int, str] = {}
+        self._forbidden_in_a_row = 0
         self._failure: BaseException | None = None
 
     @property
     def decided(self) -> int:
         """Rows accepted or rejected so far."""
-        return self.accepted + len(self.rejected) + len(self._forbidden)
+        return len(self.accepted) + len(self.rejected) + len(self._forbidden)
 
     def run(self, outgoing: Iterator[Outgoing], connections: int, tick: Callable[[], None]) -> None:
         """Send until done or stopped; in-flight rows are finished either way.
@@ -79,7 +80,8 @@ class Delivery:
             self._join(workers, tick)
             raise
         finally:
-            self._settle()
+            with self._lock:
+                self._settle()
         if self._failure is not None:
             raise self._failure
 
@@ -105,14 +107,14 @@ class Delivery:
     def _record(self, row: Outgoing, result: Accepted | Refused | NotSent) -> None:
         with self._lock:
             if isinstance(result, Accepted):
-                self.accepted += 1
-                self.rejected.update(self._forbidden)
-                self._forbidden.clear()
+                self.accepted.add(row.line)
+                self._forbidden_in_a_row = 0
             elif isinstance(result, Refused) and result.is_about_item:
                 self.rejected[row.line] = result.sentence
             elif isinstance(result, Refused) and result.is_about_permission:
                 self._forbidden[row.line] = result.sentence
-                if len(self._forbidden) >= STOP_AFTER_FORBIDDEN:
+                self._forbidden_in_a_row += 1
+                if self._forbidden_in_a_row >= STOP_AFTER_FORBIDDEN:
                     self._end(result)
             else:
                 self._end(result)
@@ -126,6 +128,6 @@ class Delivery:
         if self._forbidden and not self.accepted and self.stopped is None:
             sentence = next(iter(self._forbidden.values()))
             self.stopped = Refused(HTTPStatus.FORBIDDEN, sentence)
-        if self.stopped is None:
-            self.rejected.update(self._forbidden)
+        ending = self.stopped.sentence if isinstance(self.stopped, Refused) else None
+        self.rejected |= {line: reason for line, reason in self._forbidden.items() if reason != ending}
         self._forbidden.clear()

@@ -14,7 +14,7 @@ import msgspec
 
 from contributor_tools.address import Address
 from contributor_tools.answers import Refused
-from contributor_tools.client import Client, NotSent
+from contributor_tools.client import Client
 from contributor_tools.console import say
 from contributor_tools.declaring import declare
 from contributor_tools.delivery import Delivery
@@ -45,6 +45,10 @@ class Source(msgspec.Struct, frozen=True):
         """Yield all rows from the beginning."""
         return payloads(self.table, self.columns, self.id_key)
 
+    def with_columns(self, columns: list[Column]) -> Source:
+        """The same file, its columns of other types."""
+        return Source(self.table, columns, self.id_key)
+
 
 class Run:
     """One run over one file.
@@ -58,6 +62,7 @@ class Run:
 
     Attributes:
         rejected: Why, by line, of rows refused here or by the pod for what they are.
+        left: Likewise of rows another invite must send, because the pod has the others already.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rejected: dict[int, str] = {}
+        self.left: dict[int, str] = {}
         self._address = address
         self._invite = invite
         self._connections = connections
@@ -95,16 +101,17 @@ class Run:
         delivery = Delivery(self._client, self._stop)
         is_interrupted = False
         try:
-            source, delivery.stopped = self._declared(source, found)
-            if delivery.stopped is None:
-                self._deliver(delivery, source, found.count)
+            self._declare_and_deliver(delivery, source, found)
         except KeyboardInterrupt:
             is_interrupted = True
         self.rejected.update(delivery.rejected)
+        accepted = len(delivery.accepted)
+        if isinstance(delivery.stopped, Refused) and accepted:
+            self._note_what_is_left(delivery, source)
         return Summary(
-            accepted=delivery.accepted,
+            accepted=accepted,
             rejected=len(self.rejected),
-            not_sent=found.count + len(found.rejected) - delivery.accepted - len(self.rejected),
+            not_sent=found.count + len(found.rejected) - accepted - len(self.rejected),
             seconds=self._clock() - self._started,
             stopped=delivery.stopped,
             is_interrupted=is_interrupted,
@@ -115,19 +122,29 @@ class Run:
             self._address, self._invite, tls=self._tls, patience=self._patience, wait=self._stop.wait
         )
 
-    def _declared(self, source: Source, found: Survey) -> tuple[Source, Refused | NotSent | None]:
+    def _declare_and_deliver(self, delivery: Delivery, source: Source, found: Survey) -> None:
         ((item_type, _),) = found.types.most_common(1)
         with self._client() as client:
             declared = declare(client, source.columns, found.used, item_type)
         for note in declared.notes:
             say(f"note: {note}")
-        return Source(source.table, declared.columns, source.id_key), declared.stopped
+        delivery.stopped = declared.stopped
+        if declared.stopped is None:
+            self._deliver(delivery, source.with_columns(declared.columns), found.count)
+        if declared.advice is not None and delivery.rejected:
+            say(f"note: {declared.advice}")
 
     def _deliver(self, delivery: Delivery, source: Source, count: int) -> None:
         with progress(count, self._clock) as report:
             delivery.run(
                 self._sendable(source), min(self._connections, count), lambda: report(delivery.decided)
             )
+
+    def _note_what_is_left(self, delivery: Delivery, source: Source) -> None:
+        # A new invite has other ids: it would store again what this one stored.
+        for row in source.table.rows():
+            if row.line not in delivery.accepted and row.line not in self.rejected:
+                self.left[row.line] = "not sent with the invite that was refused"
 
     def _sendable(self, source: Source) -> Iterator[Outgoing]:
         for row in source.rows():

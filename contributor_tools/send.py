@@ -96,8 +96,11 @@ def send(context: click.Context, /, **options: Any) -> None:
     """Send the rows of FILE (CSV or JSON Lines) to a pod, one item a row.
 
     Run it again after any trouble: it goes on where it stopped, and nothing is
-    stored twice. Rejected rows go into FILE.rejected.csv with the reason; mend
-    them there and send that file.
+    stored twice. Equal rows of one file are items of their own; a row equal to
+    one of a file sent earlier counts as that one.
+
+    Rejected rows go into FILE.rejected.csv with the reason; mend them there and
+    send that file.
     """
     try:
         code = send_file(Options(**options))
@@ -135,7 +138,8 @@ def send_file(options: Options) -> Exit:
             say("Nothing was sent.")
             return Exit.FAILED
         run = Run(address, invite, connections=options.connections, first_seconds=options.first_seconds)
-        return _finish(options, source, run.send(source, found), run.rejected)
+        summary = run.send(source, found)
+        return _finish(options, source, summary, {**run.rejected, **run.left})
 
 
 def _warnings(invite_path: str, invite: Invite) -> Iterable[str]:

@@ -22,7 +22,8 @@ class Summary(msgspec.Struct, frozen=True):
         seconds: From the first request to the last answer.
         stopped: What ended the run early; None if nothing did.
         is_interrupted: Whether that was Ctrl-C.
-        rejected_file: Where the rejected rows stand, if there are any.
+        rejected_file: Where the rejected rows stand, if there are any, and those
+            that another invite must send.
     """
 
     accepted: int
@@ -50,12 +51,19 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         yield f"{what}: {clean(summary.stopped.sentence)}"
     total = summary.accepted + summary.rejected + summary.not_sent
     yield f"{summary.accepted} of {total} items are in the pod ({summary.seconds:.1f} s)."
-    if summary.rejected_file is not None:
+    if summary.rejected and summary.rejected_file is not None:
         yield f"{summary.rejected} rejected; {clean(summary.rejected_file)} says why."
-    if summary.not_sent and isinstance(summary.stopped, Refused):
-        yield f"{summary.not_sent} not sent; with a new invite every row goes in anew, under new ids."
-    elif summary.not_sent:
-        yield f"{summary.not_sent} not sent; run the same command again to go on, nothing is stored twice."
+    if summary.not_sent:
+        yield f"{summary.not_sent} not sent; {_next_step(summary)}"
+
+
+def _next_step(summary: Summary) -> str:
+    if not isinstance(summary.stopped, Refused):
+        return "run the same command again to go on, nothing is stored twice."
+    if not summary.accepted or summary.rejected_file is None:
+        return "run the same command again with a new invite."
+    # A new invite has other ids, so it would store again what this one stored.
+    return f"send {clean(summary.rejected_file)} with a new invite, not the whole file."
 
 
 def summary_json(summary: Summary) -> str:

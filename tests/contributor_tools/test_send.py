@@ -216,7 +216,42 @@ def test_where_only_the_maintainer_declares_items_still_go(plants: Path) -> None
         result = _send(server, plants)
     assert result.exit_code == Exit.DONE
     assert len(_items(server)) == 2
+    assert "schema learn" not in result.stderr
+
+
+def test_fields_only_the_maintainer_can_declare_are_said_to_be_theirs(plants: Path) -> None:
+    """The contributor can do nothing but ask, and is told what to ask for."""
+
+    def answer(request: Request) -> Reply:
+        is_declaration = request.payload["type"] == SCHEMA_TYPE
+        return fail(403, "only the maintainer") if is_declaration else fail(400, "heightCm: not declared")
+
+    with ScriptedServer(answer) as server:
+        result = _send(server, plants)
+    assert result.exit_code == Exit.FINDINGS
     assert "schema learn" in result.stderr
+
+
+def test_an_invite_used_up_in_the_middle_leaves_the_rest_in_a_file(tmp_path: Path) -> None:
+    """A new invite has other ids: with the whole file it would store rows a second time."""
+    path = tmp_path / "plants.csv"
+    path.write_text("a\n" + "".join(f"{number}\n" for number in range(100)))
+    answers = iter([accept] * 31)
+
+    def answer(request: Request) -> Reply:
+        return next(answers, lambda _: fail(403, "used up"))(request)
+
+    with ScriptedServer(answer) as server:
+        result = _send(server, path, "--json")
+    summary = json.loads(result.stdout)
+    rest = tmp_path / "plants.csv.rejected.csv"
+    assert result.exit_code == Exit.REFUSED
+    assert (summary["accepted"], summary["rejected"], summary["not_sent"]) == (30, 0, 70)
+    assert f"70 not sent; send {rest} with a new invite" in result.stderr
+    with ScriptedServer() as other:
+        assert _send(other, rest).exit_code == Exit.DONE
+    kept = [request.payload["a"] for request in _items(server)[:30] + _items(other)]
+    assert sorted(kept) == list(range(100))
 
 
 def test_types_can_be_insisted_on(plants: Path) -> None:

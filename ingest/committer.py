@@ -22,6 +22,8 @@ MOST_BATCH_BYTES = 8 << 20
 """Body bytes of one batch; a batch of one item may exceed it."""
 MOST_WAITING_ITEMS = 4096
 MOST_WAITING_BYTES = 32 << 20
+MOST_WAITING_BYTES_IN_ALL = 128 << 20
+"""Over all pods of a process: many pods at once must not use up its memory either."""
 MOST_TURNS = 8
 """Turns of the loop a batch may stay open: under load each brings something new."""
 
@@ -37,6 +39,15 @@ class _Waiting(NamedTuple, Generic[Submitted, Answered]):
     answer: asyncio.Future[Answered]
 
 
+class Load:
+    """Body bytes that wait for a commit in all pods of a process."""
+
+    __slots__ = ("waiting_bytes",)
+
+    def __init__(self) -> None:
+        self.waiting_bytes = 0
+
+
 class Committer(Generic[Submitted, Answered]):
     """The queue and the open batch of one pod. Used from the event loop only.
 
@@ -44,9 +55,11 @@ class Committer(Generic[Submitted, Answered]):
         start: Begins the commit of a batch in the writer thread and returns
             its future: one answer each, in the same order.
         explain: Turns a failed commit into the answer of each of its items.
+        load: Shared by every pod of the process.
     """
 
-    def __init__(self, start: Start[Submitted, Answered], explain: Explain[Answered]) -> None:
+    def __init__(self, start: Start[Submitted, Answered], explain: Explain[Answered], load: Load) -> None:
+        self._load = load
         self._start = start
         self._explain = explain
         self._waiting: deque[_Waiting[Submitted, Answered]] = deque()
@@ -63,7 +76,8 @@ class Committer(Generic[Submitted, Answered]):
     def has_room(self, size: int) -> bool:
         """Whether an item of ``size`` body bytes may still wait."""
         fits = not self._waiting or self._waiting_bytes + size <= MOST_WAITING_BYTES
-        return fits and len(self._waiting) < MOST_WAITING_ITEMS
+        fits_in_all = self._load.waiting_bytes + size <= MOST_WAITING_BYTES_IN_ALL
+        return fits and fits_in_all and len(self._waiting) < MOST_WAITING_ITEMS
 
     def submit(self, submitted: Submitted, size: int) -> asyncio.Future[Answered]:
         """Let an item wait for the next commit.
@@ -80,6 +94,7 @@ class Committer(Generic[Submitted, Answered]):
         answer: asyncio.Future[Answered] = loop.create_future()
         self._waiting.append(_Waiting(submitted, size, answer))
         self._waiting_bytes += size
+        self._load.waiting_bytes += size
         if not self._is_busy:
             self._is_busy = True
             self._gather(loop)
@@ -105,7 +120,9 @@ class Committer(Generic[Submitted, Answered]):
             if batch and size > MOST_BATCH_BYTES:
                 break
             batch.append(self._waiting.popleft())
-        self._waiting_bytes -= sum(waiting.size for waiting in batch)
+        taken = sum(waiting.size for waiting in batch)
+        self._waiting_bytes -= taken
+        self._load.waiting_bytes -= taken
         return batch
 
     def _close_batch(self, loop: asyncio.AbstractEventLoop) -> None:

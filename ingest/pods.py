@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import cast
 
-from ingest.committer import Committer
+from ingest.committer import Committer, Load
 from ingest.logs import Log
 from ingest.problems import QUEUE_FULL, Problem, Refused, problem_of_failure, unexpected
 from ingest.rate import Meter
@@ -38,6 +38,7 @@ class Pod:
         policy: In force at the start.
         vault: Opens and writes its vault.
         log: The server's.
+        load: What waits in all pods of the process.
 
     Attributes:
         opened: Slots opened since the vault was, by a keyed digest of owner and database key.
@@ -45,7 +46,7 @@ class Pod:
         is_open: Whether the vault may be open: from the first admission until a close is confirmed.
     """
 
-    def __init__(self, folder: PodFolder, policy: Policy, vault: VaultThread, log: Log) -> None:
+    def __init__(self, folder: PodFolder, policy: Policy, vault: VaultThread, log: Log, load: Load) -> None:
         self.folder = folder
         self.policy = policy
         self.opened: dict[bytes, OpenedSlot] = {}
@@ -55,7 +56,7 @@ class Pod:
         self.is_open = False
         self._vault = vault
         self._log = log
-        self._committer: Committer[Submission, Settled] = Committer(self._commit, self._explain)
+        self._committer: Committer[Submission, Settled] = Committer(self._commit, self._explain, load)
 
     @property
     def pod_id(self) -> PodId:

@@ -3,7 +3,7 @@
 A ``Problem`` is what a caller is told when nothing was stored; its sentence
 names the field or the limit, never a stored value, a key or a path. Problems
 that depend on nothing are constants, so that a wrong key, an unknown owner, a
-revoked and an expired slot are one and the same bytes. WIRE: FORMAT.md, "The
+revoked and an expired slot are one and the same bytes. FORMAT.md, "The
 wire", "Errors".
 """
 

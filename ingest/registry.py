@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from ingest.committer import Load
 from ingest.logs import Log
 from ingest.pods import Pod
 from ingest.problems import UNAVAILABLE, VAULTS_FULL, Refused
@@ -60,6 +61,7 @@ class Registry:
         self._unusable: dict[Watched, bytes] = {}
         self._refusals: list[tuple[VaultError, bytes | None]] = []
         self._closing: set[Pod] = set()
+        self._load = Load()
         self.by_owner: dict[bytes, Pod] = {}
 
     async def load(self) -> None:
@@ -116,7 +118,9 @@ class Registry:
             )
         if owner in self.by_owner:
             raise MalformedError("two folders hold a pod of one owner key; serve only one of them")
-        self._pods[watched] = Pod(watched.folder, policy, self._make_vault(watched.folder), self._log)
+        self._pods[watched] = Pod(
+            watched.folder, policy, self._make_vault(watched.folder), self._log, self._load
+        )
         self.by_owner[owner] = self._pods[watched]
 
     def check_usable(self, owner: bytes) -> None:

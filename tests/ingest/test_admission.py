@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.admission import Admissions, owner_bytes
+from ingest.committer import Load
 from ingest.logs import Log
 from ingest.pods import Pod
 from ingest.problems import NOT_ADMITTED, Refused
@@ -50,7 +51,7 @@ class _Served:
             patience=PATIENCE,
             warn=lambda _: None,
         )
-        self.pod = Pod(maintained.folder, maintained.policy, vault, log)
+        self.pod = Pod(maintained.folder, maintained.policy, vault, log, Load())
         self.owner = maintained.keys.owner_key.raw
         self.admissions = Admissions({self.owner: self.pod}, DIGEST_KEY)
 

@@ -13,8 +13,10 @@ from ingest.committer import (
     MOST_BATCH_BYTES,
     MOST_ITEMS,
     MOST_WAITING_BYTES,
+    MOST_WAITING_BYTES_IN_ALL,
     MOST_WAITING_ITEMS,
     Committer,
+    Load,
 )
 
 
@@ -28,7 +30,7 @@ class _Writer:
         self.fails_at: int | None = None
         self._running = 0
         self.most_running = 0
-        self.executor = ThreadPoolExecutor(4)
+        self.executor = ThreadPoolExecutor(8)
 
     def start(self, batch: Sequence[int]) -> Future[Sequence[str]]:
         return self.executor.submit(self._commit, list(batch))
@@ -57,8 +59,8 @@ def writer() -> Iterator[_Writer]:
     writer.executor.shutdown()
 
 
-def _committer(writer: _Writer) -> Committer[int, str]:
-    return Committer(writer.start, _explain)
+def _committer(writer: _Writer, load: Load | None = None) -> Committer[int, str]:
+    return Committer(writer.start, _explain, load or Load())
 
 
 async def test_one_item_waits_for_nobody(writer: _Writer) -> None:
@@ -147,6 +149,23 @@ async def test_the_queue_is_bounded_by_items_and_bytes(writer: _Writer) -> None:
     writer.may_commit.set()
     await asyncio.gather(*waiting)
     assert committer.has_room(1)
+
+
+async def test_all_queues_of_a_process_are_bounded_together(writer: _Writer) -> None:
+    """Each pod within its own bound, many pods could still use up the memory."""
+    load = Load()
+    committers = [_committer(writer, load) for _ in range(5)]
+    writer.may_commit.clear()
+    running = [committer.submit(0, 1) for committer in committers]
+    await asyncio.sleep(0.05)
+    waiting = [committer.submit(1, MOST_WAITING_BYTES) for committer in committers[:4]]
+    assert load.waiting_bytes == MOST_WAITING_BYTES_IN_ALL
+    assert not committers[4].has_room(1)
+
+    writer.may_commit.set()
+    await asyncio.gather(*running, *waiting)
+    assert load.waiting_bytes == 0
+    assert committers[4].has_room(1)
 
 
 async def test_a_caller_that_gives_up_does_not_cancel_the_commit(writer: _Writer) -> None:

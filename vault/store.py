@@ -304,9 +304,9 @@ def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected
 def _look(rows: Rows, policy: Policy, head: LogHead, log: Survey) -> _Inspected:
     pod_id, log_keys = policy.pod_id, policy.vault_logs
     require_layout(rows, FORMAT)
+    check_newest(rows, log)
     meta = load_meta(rows, pod_id)
     ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
-    check_newest(rows, ledger.size, log)
     warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)
     accepted = _accepted_policy(rows)
     check_successor(accepted, policy)

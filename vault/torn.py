@@ -67,12 +67,11 @@ def _file_pages(folder: PodFolder) -> int:
         raise storage_error(folder.vault, exc) from exc
 
 
-def check_newest(rows: Rows, size: int, log: Survey) -> None:
+def check_newest(rows: Rows, log: Survey) -> None:
     """Check that the batches in a vault's log, and the few before, are all there.
 
     Args:
         rows: The vault, read together with its log.
-        size: How many batches it holds.
         log: From ``check_pages``.
 
     Raises:
@@ -82,6 +81,8 @@ def check_newest(rows: Rows, size: int, log: Survey) -> None:
     """
     if not log.commits:
         return
+    ((newest,),) = rows.execute("SELECT max(batch) FROM batch")
+    size = newest or 0
     for batch in range(max(size - log.commits - _BATCHES_BEFORE, 0) + 1, size + 1):
         if not _is_whole(rows, batch):
             raise TornError(_TORN)

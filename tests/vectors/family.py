@@ -9,6 +9,10 @@ from vault.errors import VaultError
 Vector = dict[str, Any]
 
 
+def _place(vector: Vector) -> tuple[str, str | None]:
+    return vector["name"], vector.get("at")
+
+
 class Family:
     """Collects the vectors of one section, each under a name of its own."""
 
@@ -32,7 +36,7 @@ class Family:
         return self._add({"name": name, "why": why, **fields, "error": error.__name__, "says": says})
 
     def _add(self, vector: Vector) -> Vector:
-        if any(known["name"] == vector["name"] for known in self.vectors):
+        if any(_place(known) == _place(vector) for known in self.vectors):
             raise ValueError(f"two vectors are named {vector['name']}")
         self.vectors.append(vector)
         return vector

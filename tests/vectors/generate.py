@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import batches, encodings, items, keys, links, policies, slots
+from tests.vectors import batches, encodings, items, keys, links, policies, slots, vaults
 from tests.vectors.material import MATERIAL
 from vault import errors
 
@@ -31,6 +31,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "identities.json": links.build_identities,
     "sealing.json": batches.build,
     "erasures.json": batches.build_erasures,
+    "vaults.json": vaults.build,
 }
 
 
@@ -50,6 +51,7 @@ def main(arguments: list[str]) -> int:
         found = stale()
         sys.stdout.write("".join(f"{name} differs\n" for name in found))
         return 1 if found else 0
+    vaults.make_files()
     for name, build in FILES.items():
         (TESTDATA / name).write_text(text_of(build))
     MATERIAL.save()

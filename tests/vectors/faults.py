@@ -1,0 +1,188 @@
+"""What an attacker with the file key writes into a vault, one fault each; made by ``tests.vectors.founding``."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import apsw
+
+from tests.vectors import world
+from tests.vectors.family import flipped
+from tests.vectors.founding import MS, Fault
+from tests.vectors.policies import POD_TOML, members, packed, signed
+from vault.encoding import le32, pae
+from vault.erasures import erasure_bytes
+from vault.errors import (
+    DamagedError,
+    ForeignPodError,
+    FormatTooNewError,
+    FormatTooOldError,
+    VaultError,
+)
+from vault.header import parse_header
+from vault.keys import LogKey
+from vault.notes import Checkpoint, origin_of, sign_checkpoint
+from vault.opening import Identity
+
+
+def value_of(connection: apsw.Connection, sql: str) -> Any:
+    """The one value that a statement gives."""
+    ((value,),) = connection.execute(sql)
+    return value
+
+
+def _sql(*statements: str) -> Fault:
+    def fault(connection: apsw.Connection) -> None:
+        connection.execute("BEGIN")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+    return fault
+
+
+def _set(table: str, column: str, where: str, change: Callable[[Any], object]) -> Fault:
+    def fault(connection: apsw.Connection) -> None:
+        old = value_of(connection, f"SELECT {column} FROM {table} WHERE {where}")
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (change(old),))
+
+    return fault
+
+
+def _flip(table: str, column: str, where: str, at: int = -1) -> Fault:
+    return _set(table, column, where, lambda old: flipped(old, at))
+
+
+def _swap(columns: Sequence[str]) -> Fault:
+    """Exchange columns of items 2 and 3, which stand in one batch."""
+
+    def fault(connection: apsw.Connection) -> None:
+        rows = list(
+            connection.execute(f"SELECT {', '.join(columns)} FROM item WHERE seq IN (2, 3) ORDER BY seq")
+        )
+        connection.execute("BEGIN")
+        for seq, row in ((2, rows[1]), (3, rows[0])):
+            connection.execute(
+                f"UPDATE item SET {', '.join(f'{each} = ?' for each in columns)} WHERE seq = {seq}", row
+            )
+        connection.execute("COMMIT")
+
+    return fault
+
+
+def erased(signer: Identity, index: int = 1) -> Fault:
+    """Erase item 2, which is index 1 of batch 1, with a statement."""
+
+    def fault(connection: apsw.Connection) -> None:
+        header = parse_header(value_of(connection, "SELECT header FROM batch WHERE batch = 1"))
+        text = erasure_bytes(header, index, value_of(connection, "SELECT digest FROM item WHERE seq = 2"), MS)
+        connection.execute("BEGIN")
+        connection.execute(
+            "INSERT INTO erasure VALUES (2, ?)", (pae(text, signer.signer, signer.sign(text)),)
+        )
+        connection.execute("UPDATE item SET sealed = NULL WHERE seq = 2")
+        connection.execute("COMMIT")
+
+    return fault
+
+
+def _resigned(batch: int, key: LogKey, epoch: int = 1) -> Fault:
+    """Replace a checkpoint by one of the same size and root that another key signed, or of another epoch."""
+
+    def fault(connection: apsw.Connection) -> None:
+        note = bytes(value_of(connection, f"SELECT checkpoint FROM batch WHERE batch = {batch}")).decode()
+        root = base64.b64decode(note.split("\n")[2])
+        again = sign_checkpoint(Checkpoint(origin_of(world.POD_ID, epoch), batch, root), key)
+        connection.execute("UPDATE batch SET checkpoint = ? WHERE batch = ?", (again, batch))
+
+    return fault
+
+
+def _strangers_policy(connection: apsw.Connection) -> None:
+    stranger = world.OTHER_IDENTITY
+    slots_json = signed(
+        packed(members(revision=9, signers=[{"key": stranger.signer.hex()}])), stranger
+    ).encode()
+    row = (9, hashlib.sha256(slots_json).digest(), POD_TOML.encode(), slots_json)
+    connection.execute("INSERT INTO policy VALUES (?, ?, ?, ?)", row)
+
+
+_MS_AT = 136
+"""Where the time stands in a header."""
+
+
+class Case(NamedTuple):
+    """One fault: what it is, what opening (an error) or a check (a finding) says of it."""
+
+    name: str
+    why: str
+    fault: Fault
+    error: type[VaultError] | None
+    says: str
+
+
+READ: list[Case] = [
+    Case("newer format", "a later program wrote it", _set("meta", "value", "key = 'format'", lambda _: le32(2)), FormatTooNewError, "has format 2"),
+    Case("no format", "it is no vault", _sql("DELETE FROM meta WHERE key = 'format'"), DamagedError, "no vault"),
+    Case("format of 8 bytes", "LE32", _set("meta", "value", "key = 'format'", lambda _: bytes(8)), DamagedError, "no vault"),
+    Case("another pod inside", "its own word", _set("meta", "value", "key = 'pod_id'", lambda _: world.OTHER_POD_ID), ForeignPodError, "of another pod"),
+    Case("epoch 0", "from 1", _set("meta", "value", "key = 'epoch'", lambda _: le32(0)), DamagedError, "epoch"),
+    Case("epoch 2 without the end of epoch 1", "each earlier epoch's last checkpoint", _set("meta", "value", "key = 'epoch'", lambda _: le32(2)), DamagedError, "how each earlier epoch ended"),
+    Case("a trigger more", "the schema is the format's", _sql("CREATE TRIGGER swallow BEFORE INSERT ON item BEGIN SELECT RAISE(IGNORE); END"), DamagedError, "not those of format 1"),
+    Case("a trigger less", "the schema is the format's", _sql("DROP TRIGGER item_update"), DamagedError, "not those of format 1"),
+    Case("a view for a table", "the schema is the format's", _sql("DROP TABLE erasure", "CREATE VIEW erasure AS SELECT 1 AS seq, x'' AS statement"), DamagedError, "not those of format 1"),
+    Case("newest header altered", "it is the newest leaf", _flip("batch", "header", "batch = 3"), DamagedError, "not the newest leaf"),
+    Case("newest checkpoint of another key", "a log key of the policy", _resigned(3, world.OTHER_LOG_KEY), DamagedError, "not signed by a log key"),
+    Case("newest checkpoint of another epoch", "its origin", _resigned(3, world.LOG_KEY, epoch=2), DamagedError, "of another log"),
+    Case("newest checkpoint is an earlier one", "its size", _sql("UPDATE batch SET checkpoint = (SELECT checkpoint FROM batch WHERE batch = 2) WHERE batch = 3"), DamagedError, "not of this log"),
+    Case("a node of the frontier altered", "the root", _flip("node", "hash", "level = 1 AND i = 0"), DamagedError, "not of this log"),
+    Case("a node of the frontier short", "32 bytes", _set("node", "hash", "level = 1 AND i = 0", lambda old: old[:31]), DamagedError, "not a hash"),
+    Case("a node of the frontier missing", "every complete subtree", _sql("DELETE FROM node WHERE level = 1"), DamagedError, "lacks node"),
+    Case("newest item missing", "count of the header", _sql("DELETE FROM item WHERE seq = 7"), DamagedError, "lacks items"),
+    Case("an item beyond the newest batch", "count of the header", _sql("INSERT INTO item VALUES (8, NULL, x'', x'', x'')"), DamagedError, "items lack a batch"),
+    Case("newest batch missing", "its items are there", _sql("DELETE FROM batch WHERE batch = 3"), DamagedError, "lacks items"),
+]  # fmt: skip
+"""Refused by whoever opens the vault."""
+
+CHECK: list[Case] = [
+    Case("items swapped", "leaves name their place", _swap(["c", "digest", "sealed"]), None, "its items are not those its header names"),
+    Case("sealed bytes swapped", "digests", _swap(["sealed"]), None, "its sealed bytes were altered"),
+    Case("sealed bytes altered", "digests", _flip("item", "sealed", "seq = 2"), None, "its sealed bytes were altered"),
+    Case("commitment altered", "the item tree", _flip("item", "c", "seq = 2"), None, "its items are not those its header names"),
+    Case("digest altered", "the item tree", _flip("item", "digest", "seq = 2"), None, "its items are not those its header names"),
+    Case("name altered", "HMAC of the id", _flip("item", "name", "seq = 2"), None, "its name is not its id's"),
+    Case("name taken away", "NULL only where another item has it", _sql("UPDATE item SET name = NULL WHERE seq = 2"), None, "it has no name"),
+    Case("an item moved to another batch's end", "as many as the header counts", _sql("DELETE FROM item WHERE seq = 2"), None, "were logged"),
+    Case("gone without a statement", "it is loss", _sql("UPDATE item SET sealed = NULL WHERE seq = 2"), None, "it is gone without a statement"),
+    Case("gone with a stranger's statement", "a signer of the pod", erased(world.OTHER_IDENTITY), None, "not signed by a maintainer"),
+    Case("gone with another item's statement", "of this item", erased(world.IDENTITY, index=2), None, "about another item"),
+    Case("a statement for an item that is there", "rows belong to something", _sql("INSERT INTO erasure VALUES (2, x'')"), None, "the table erasure has 1 rows"),
+    Case("counter of items too high", "the items of the slot", _sql("UPDATE slot SET items = items + 1 WHERE slot = 1"), None, "slot 1: its counters"),
+    Case("counter of bytes too low", "the canonical bytes of the slot", _sql("UPDATE slot SET bytes = bytes - 1 WHERE slot = 2"), None, "slot 2: its counters"),
+    Case("a slot's row missing", "counters start anew", _sql("DELETE FROM slot WHERE slot = 2"), None, "slot 2: its counters"),
+    Case("a slot more", "no item came through it", _sql("INSERT INTO slot VALUES (3, 5, 500, NULL)"), None, "slot 3: its counters"),
+    Case("view altered", "it does not open", _flip("slot", "view", "slot = 1"), None, "the view of slot 1"),
+    Case("views swapped", "the slot is associated data", _sql("UPDATE slot SET view = (SELECT view FROM slot WHERE slot = 2) WHERE slot = 1"), None, "the view of slot 1"),
+    Case("an earlier header altered", "the log", _flip("batch", "header", "batch = 1", at=_MS_AT), None, "batch 1: its header is not signed"),
+    Case("signature altered", "the log key", _flip("batch", "signature", "batch = 2"), None, "batch 2: its header is not signed"),
+    Case("wraps altered", "their hash", _flip("batch", "wraps", "batch = 2"), None, "wraps are not those its header names"),
+    Case("uid altered", "the header's", _flip("batch", "uid", "batch = 2"), None, "another uid"),
+    Case("first_seq altered", "items follow those before", _sql("UPDATE batch SET first_seq = 40 WHERE batch = 2"), None, "do not follow those before"),
+    Case("an earlier checkpoint of another key", "a log key of the policy", _resigned(1, world.OTHER_LOG_KEY), None, "not signed by a log key"),
+    Case("an earlier checkpoint of another size", "the batch's", _sql("UPDATE batch SET checkpoint = (SELECT checkpoint FROM batch WHERE batch = 2) WHERE batch = 1"), None, "batch 1: its checkpoint is not of this log"),
+    Case("a leaf of the log altered", "hash of the header", _flip("node", "hash", "level = 0 AND i = 0"), None, "node 0 of level 0"),
+    Case("a leaf of the log missing", "every complete subtree", _sql("DELETE FROM node WHERE level = 0 AND i = 0"), None, "lacks node 0 of level 0"),
+    Case("a node to come", "it would stop the writer", _sql("INSERT INTO node VALUES (0, 3, x'00')"), None, "the table node has 5 rows"),
+    Case("a stranger's policy", "a signer the pod's policy knows", _strangers_policy, None, "policy 9: it is signed by someone"),
+    Case("a policy altered", "its signature", _flip("policy", "slots_json", "revision = 3", at=20), None, "policy 3: slots.json"),
+    Case("a policy under another hash", "its digest", _flip("policy", "hash", "revision = 3"), None, "policy 3: it is not the policy its row names"),
+]  # fmt: skip
+"""Seen by a check, which opens and recomputes everything."""
+
+APPEND: list[Case] = [
+    Case("older format", "it must be upgraded", _set("meta", "value", "key = 'format'", lambda _: le32(0)), FormatTooOldError, "has format 0"),
+]  # fmt: skip
+"""Refused by whoever would append."""

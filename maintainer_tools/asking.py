@@ -66,7 +66,7 @@ def _passphrase_from_file() -> str | None:
     path = os.environ.get(PASSPHRASE_VARIABLE)
     if not path:
         return None
-    line = _decoded(read_file(Path(path), _MOST_BYTES).partition(b"\n")[0])
+    line = _decoded(read_file(Path(path), _MOST_BYTES, may_be_pipe=True).partition(b"\n")[0])
     if not line:
         raise CredentialsMissingError(f"the file {PASSPHRASE_VARIABLE} names begins with an empty line")
     return line

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 import click
 import msgspec
@@ -165,6 +165,8 @@ def _bug(error: Exception) -> str:
 
 cli = Cli(
     "shared-pod",
+    # Names alone: what click looks through for one that is near to a mistyped one.
+    commands=cast("dict[str, click.Command]", dict.fromkeys(COMMANDS)),
     help="A drop box for data: whoever was invited puts items in, only you take them out.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Most commands name the pod first: the home that `init` made.",

@@ -20,7 +20,6 @@ import msgspec
 from maintainer_tools.asking import ask_passphrase
 from maintainer_tools.console import say
 from maintainer_tools.exits import CredentialsMissingError
-from vault.disk import storage_error
 from vault.errors import LockedError, MissingError, PolicyError
 from vault.founding import IDENTITY_FILE, POD_FOLDER
 from vault.identity_file import read_identity
@@ -138,25 +137,27 @@ class Change:
 
 
 @contextlib.contextmanager
-def changing(home: Home, identity: Identity) -> Iterator[Change]:
+def changing(home: Home, identity: Identity, patience: Patience = PATIENCE) -> Iterator[Change]:
     """Hold a home's lock while its policy changes.
+
+    Args:
+        home: Whose.
+        identity: Its identity, a signer.
+        patience: How long to wait for another command.
 
     Raises:
         LockedError: Another command has been changing it all the while.
         PolicyError: Its policy is not this identity's.
         VaultError: As ``vault.policies.load_policy``.
     """
-    with _locked(home.identity_file, PATIENCE):
+    with _locked(home.identity_file, patience):
         yield Change(home, identity, trusted_policy(home.pod, identity))
 
 
 @contextlib.contextmanager
 def _locked(path: Path, patience: Patience) -> Iterator[None]:
     # Opened to read: the lock leaves the identity file alone, and it may be a link.
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as exc:
-        raise storage_error(path, exc) from exc
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _await_exclusive(descriptor, path, patience)
         yield
@@ -175,8 +176,6 @@ def _await_exclusive(descriptor: int, path: Path, patience: Patience) -> None:
                     f"{path.parent}: another command is changing this pod; try again when it is done"
                 ) from None
             patience.sleep(_POLL_SECONDS)
-        except OSError as exc:
-            raise storage_error(path, exc) from exc
         else:
             return
 

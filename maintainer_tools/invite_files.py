@@ -33,5 +33,5 @@ def read_invite(path: Path) -> Invite:
     if str(path) == _STDIN:
         raw = sys.stdin.buffer.read(MAX_INVITE_CHARACTERS + 1)
     else:
-        raw = read_file(path, MAX_INVITE_CHARACTERS + 1)
+        raw = read_file(path, MAX_INVITE_CHARACTERS + 1, may_be_pipe=True)
     return parse_invite(parse_hex_line(raw, "invite"))

@@ -30,14 +30,15 @@ def write_lines(folder: Path, items: Iterable[StoredItem]) -> int:
         for item in items:
             out.write(line_of(item))
             written += 1
-    if _count(path) != written:
-        raise DamagedError(
-            f"{path.name} does not read back as it was written; check the disk, then try again"
-        )
+    _verify(path, written)
     return written
 
 
-def _count(path: Path) -> int:
+def _verify(path: Path, rows: int) -> None:
     decoder = msgspec.json.Decoder(dict)
     with path.open("rb") as file:
-        return sum(1 for line in file if decoder.decode(line))
+        found = sum(1 for line in file if decoder.decode(line))
+    if found != rows:
+        raise DamagedError(
+            f"{path.name} does not read back as it was written; check the disk, then try again"
+        )

@@ -62,11 +62,10 @@ def become_server(arguments: Sequence[str]) -> NoReturn:
     Raises:
         click.ClickException: The server is not installed.
     """
-    package = importlib.util.find_spec("ingest")
-    if package is None or package.origin is None or importlib.util.find_spec("granian") is None:
+    if importlib.util.find_spec("granian") is None:
         raise click.ClickException("the server is not installed; install shared-pod[serve]")
-    # -P and an explicit path: a folder `ingest` in the current directory is not ours.
-    root = str(Path(package.origin).parents[1])
+    # -P and our own place: a folder `ingest` in the current directory is not ours.
+    root = str(Path(__file__).resolve().parents[1])
     others = os.environ.get("PYTHONPATH")
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}
     sys.stdout.flush()

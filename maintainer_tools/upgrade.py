@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from vault.database import inspect_format
 from vault.database import upgrade as upgrade_vault
 from vault.errors import LockedError
 from vault.keys import FileKey
-from vault.locks import WriterTurn, hold_vault
+from vault.locks import Patience, WriterTurn, hold_vault
 from vault.migrations import STEPS, Step
 from vault.pod import PodFolder
 from vault.reader import file_key_of
@@ -37,7 +36,14 @@ def upgrade(home: Path) -> None:
     upgrade_home(found, file_key, datetime.now(UTC))
 
 
-def upgrade_home(home: Home, file_key: FileKey, now: datetime, steps: Sequence[Step] = STEPS) -> Path | None:
+def upgrade_home(
+    home: Home,
+    file_key: FileKey,
+    now: datetime,
+    *,
+    steps: Sequence[Step] = STEPS,
+    patience: Patience = PATIENCE,
+) -> Path | None:
     """Upgrade a home's vault to the last of ``steps``.
 
     Args:
@@ -45,6 +51,7 @@ def upgrade_home(home: Home, file_key: FileKey, now: datetime, steps: Sequence[S
         file_key: Its pod's.
         now: UTC; stands in the snapshot's name.
         steps: All from 1.
+        patience: How long to wait for someone who copies the vault.
 
     Returns:
         The snapshot taken before, or None if there was nothing to do.
@@ -60,21 +67,21 @@ def upgrade_home(home: Home, file_key: FileKey, now: datetime, steps: Sequence[S
             say(f"The vault has format {before}, the newest this program knows; nothing to do.")
             return None
         out = home.path / f"before-upgrade-{before}-{now:%Y%m%dT%H%M%SZ}"
-        take_snapshot(pod.path, out, PATIENCE)
+        take_snapshot(pod.path, out, patience)
         say(f"Copied the pod as it was into {clean(str(out))}.")
-        _upgrade(pod, file_key, steps)
+        _upgrade(pod, file_key, steps, patience)
     say(f"Upgraded the vault from format {before} to {steps[-1].number}.")
     return out
 
 
-def _upgrade(pod: PodFolder, file_key: FileKey, steps: Sequence[Step]) -> None:
+def _upgrade(pod: PodFolder, file_key: FileKey, steps: Sequence[Step], patience: Patience) -> None:
     turn = WriterTurn(pod.path)
     try:
-        deadline = time.monotonic() + PATIENCE.timeout_seconds
+        deadline = patience.clock() + patience.timeout_seconds
         while (held := turn.try_exclusive()) is None:
-            if time.monotonic() >= deadline:
+            if patience.clock() >= deadline:
                 raise LockedError(f"{pod.path}: someone is copying the vault; try again when they are done")
-            time.sleep(_POLL_SECONDS)
+            patience.sleep(_POLL_SECONDS)
         with held:
             upgrade_vault(pod.vault, file_key, steps)
     finally:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maintainer_tools import csv_export
+from maintainer_tools import csv_export, jsonl_export
 from maintainer_tools.csv_export import write_sheets
 from maintainer_tools.sheets import plan, survey
 from tests.support.maintaining import RECEIVED_MS, put, put_forged, run, succeed
@@ -235,6 +235,14 @@ def test_what_does_not_read_back_is_no_export(tmp_path: Path) -> None:
 
     with pytest.raises(DamagedError, match="does not read back"):
         write_sheets(tmp_path, sheets, [])
+
+
+def test_lines_that_do_not_read_back_are_no_export_either(tmp_path: Path) -> None:
+    """A disk may lie."""
+    (tmp_path / "items.jsonl").write_bytes(b'{"id":1}\n')
+
+    with pytest.raises(DamagedError, match="does not read back"):
+        jsonl_export._verify(tmp_path / "items.jsonl", 2)
 
 
 def test_numbers_of_json_lines_are_the_sealed_ones(pod: TestPod, invite: Invite) -> None:

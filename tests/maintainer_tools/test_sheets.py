@@ -74,9 +74,8 @@ def test_no_two_headers_are_equal(labels: dict[str, str]) -> None:
     """Whatever labels people write."""
     properties = dict.fromkeys(labels, ValueType.INTEGER)
 
-    headers = _sheet(
-        _item(**dict[str, Any].fromkeys(labels, 1)), properties=properties, labels=labels
-    ).header_row()
+    members: dict[str, Any] = dict.fromkeys(labels, 1)
+    headers = _sheet(_item(**members), properties=properties, labels=labels).header_row()
 
     assert len(set(headers)) == len(headers)
 

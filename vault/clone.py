@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import IO
 
-from vault.disk import storage_error
+from vault.disk import open_regular, storage_error
 
 _FICLONE = 0x40049409  # linux/fs.h; Btrfs, XFS, bcachefs and others share the blocks until one side changes
 _BUFFER_BYTES = 1 << 20
@@ -22,11 +22,12 @@ def clone(source: Path, target: Path) -> None:
 
     Raises:
         DiskFullError: No space is left; part of ``target`` may be there.
-        StorageError: The operating system refused, or ``target`` exists.
+        StorageError: The operating system refused, ``target`` exists, or
+            ``source`` is no regular file.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        with source.open("rb") as reading, open(os.open(target, flags, 0o600), "wb") as writing:  # noqa: PTH123 - a descriptor
+        with open_regular(source) as reading, open(os.open(target, flags, 0o600), "wb") as writing:  # noqa: PTH123 - a descriptor
             if not _reflink(reading, writing):
                 shutil.copyfileobj(reading, writing, _BUFFER_BYTES)
     except OSError as exc:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from vault.errors import DiskFullError, StorageError
 
@@ -37,6 +38,29 @@ def identity(path: Path) -> FileIdentity | None:
     except OSError as exc:
         raise storage_error(path, exc) from exc
     return FileIdentity(found.st_dev, found.st_ino)
+
+
+def open_regular(path: Path, *, is_link_followed: bool = True) -> BinaryIO:
+    """Open a pod's file to read it, if it is a regular file.
+
+    A pipe would keep the reader waiting for ever, and a device may never end.
+
+    Args:
+        path: Of the file.
+        is_link_followed: Whether it may be a symbolic link to one.
+
+    Raises:
+        OSError: It cannot be opened, or is of another kind.
+    """
+    no_follow = 0 if is_link_followed else os.O_NOFOLLOW
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_follow)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def sync(path: Path) -> None:

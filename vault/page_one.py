@@ -17,7 +17,7 @@ import hmac
 import os
 from pathlib import Path
 
-from vault.disk import storage_error
+from vault.disk import open_regular, storage_error
 from vault.encoding import le32
 from vault.errors import (
     DamagedError,
@@ -80,11 +80,8 @@ def _verify_in_log(vault_path: Path, wal: Path, torn: bytes, file_key: FileKey) 
 def _read(path: Path) -> tuple[int, bytes]:
     """Return the file's size in bytes and, as far as it goes, its first page."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            return os.fstat(descriptor).st_size, os.read(descriptor, PAGE_BYTES)
-        finally:
-            os.close(descriptor)
+        with open_regular(path, is_link_followed=False) as file:
+            return os.fstat(file.fileno()).st_size, file.read(PAGE_BYTES)
     except FileNotFoundError as exc:
         raise MissingError(f"{path} does not exist; a vault is made by `init`") from exc
     except OSError as exc:

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from vault.disk import open_regular
 from vault.errors import FormatTooNewError, ItemError, MalformedError, MissingError, StorageError
 from vault.keys import LogKey, OwnerKey
 from vault.properties import ValueType, check_property_name
@@ -225,16 +226,22 @@ def parse_pod_toml(unverified: bytes) -> PodConfig:
     )
 
 
-def read_file(path: Path, limit_bytes: int) -> bytes:
-    """Read a small file of a pod.
+def read_file(path: Path, limit_bytes: int, *, may_be_pipe: bool = False) -> bytes:
+    """Read a small file.
+
+    Args:
+        path: Of the file.
+        limit_bytes: Most bytes it may have.
+        may_be_pipe: Whether it need not be a regular file: true for what a
+            person named, false for what lies in a pod's folder.
 
     Raises:
         MissingError: It is not there.
         MalformedError: It is larger than ``limit_bytes``.
-        StorageError: The operating system refuses.
+        StorageError: The operating system refuses, or it is no regular file.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if may_be_pipe else open_regular(path) as file:
             content = file.read(limit_bytes + 1)
     except FileNotFoundError as exc:
         raise MissingError(f"{path.name} is not in {path.parent}; is this a pod's folder?") from exc

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from vault.disk import storage_error
+from vault.disk import open_regular, storage_error
 
 PAGE_BYTES = 4096
 """SQLCipher 4's default page size, which is a vault's."""
@@ -49,7 +49,7 @@ def survey(wal: Path) -> Survey:
         StorageError: The log cannot be read.
     """
     try:
-        with wal.open("rb") as log:
+        with open_regular(wal) as log:
             return _survey(log)
     except FileNotFoundError:
         return Survey(0, 0, frozenset())
@@ -103,7 +103,7 @@ def newest_committed_page(wal: Path, number: int) -> bytes | None:
         StorageError: The log cannot be read.
     """
     try:
-        with wal.open("rb") as log:
+        with open_regular(wal) as log:
             return _newest(log, number)
     except FileNotFoundError:
         return None

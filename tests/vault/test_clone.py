@@ -57,6 +57,7 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "source").write_bytes(b"content")
     full = os.open("/dev/full", os.O_WRONLY)
     with monkeypatch.context() as patch:
+        patch.setattr("vault.clone.open_regular", lambda path: path.open("rb"))
         patch.setattr("vault.clone.os.open", lambda *_: full)
         with pytest.raises(DiskFullError, match="target: no space is left"):
             clone(tmp_path / "source", tmp_path / "target")

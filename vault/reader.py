@@ -23,6 +23,7 @@ from vault.layout import require_layout
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.meta import Meta, load_meta
 from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
+from vault.page_one import verify_page_one
 from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy
 from vault.properties import Scalar, ValueType
@@ -270,9 +271,11 @@ def open_reader(copy: PodFolder, identity: Identity) -> Reader:
     """
     policy = load_policy(copy, is_edited=True)
     check_signer(policy, identity.signer)
+    file_key = file_key_of(policy, identity)
+    verify_page_one(copy.vault, file_key)
     head = read_log_head(copy)
     check_pages(copy)
-    rows = connect_read(copy.vault, file_key_of(policy, identity))
+    rows = connect_read(copy.vault, file_key)
     try:
         return Reader(copy, policy, identity, rows, head)
     except BaseException:

@@ -33,6 +33,7 @@ from vault.ledger import Extension, Ledger, LogHead, check_head, load_ledger, re
 from vault.locks import Lock, WriterTurn, hold_vault
 from vault.meta import load_meta
 from vault.migrations import FORMAT
+from vault.page_one import verify_page_one
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor, parse_policy
 from vault.proving import BatchProofs, Receipts, proofs_of
@@ -293,6 +294,7 @@ def _accepted_policy(rows: Rows) -> Policy:
 
 def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected:
     """Check all that needs no identity, and change nothing: what is refused keeps its write-ahead log."""
+    verify_page_one(folder.vault, file_key)
     head, log = read_log_head(folder), check_pages(folder)
     with connect_inspect(folder.vault, file_key) as rows:
         try:

@@ -40,7 +40,8 @@ def check_pages(folder: PodFolder) -> Survey:
     """Check, before SQLite opens a vault, that the file and its log make a whole database.
 
     Args:
-        folder: The pod's folder; nobody writes its vault now.
+        folder: The pod's folder; nobody writes its vault now, and its first page is
+            the vault's (``vault.page_one``).
 
     Returns:
         What the log holds, for ``check_newest``.
@@ -61,8 +62,6 @@ def check_pages(folder: PodFolder) -> Survey:
 def _file_pages(folder: PodFolder) -> int:
     try:
         return folder.vault.stat().st_size // PAGE_BYTES
-    except FileNotFoundError:
-        return 0
     except OSError as exc:
         raise storage_error(folder.vault, exc) from exc
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -21,16 +21,22 @@ class Child:
     Args:
         module: Of ``tests.support``; answers each line on stdin by one on stdout.
         arguments: Its command line.
+        prefix: A command that becomes (exec) the one that follows it.
     """
 
-    def __init__(self, module: str, *arguments: object) -> None:
+    def __init__(self, module: str, *arguments: object, prefix: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.support.{module}", *map(str, arguments)],
+            [*prefix, sys.executable, "-m", f"tests.support.{module}", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=_ROOT,
             text=True,
         )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def ask(self, command: str) -> str:
         """Send a command and wait for its answer."""

@@ -163,15 +163,6 @@ def test_pages_are_asked_for_only_where_a_log_is(tmp_path: Path) -> None:
     assert check_pages(pod.folder) == nothing
 
 
-def test_a_log_without_a_database_is_torn(tmp_path: Path) -> None:
-    """Its pages are not all the database had."""
-    pod = mixed(tmp_path, [[9000]] * 3, [], [[10]])
-    pod.folder.vault.unlink()
-
-    with pytest.raises(TornError):
-        check_pages(pod.folder)
-
-
 def test_a_database_that_cannot_be_asked_for_is_an_error(tmp_path: Path) -> None:
     """As when a folder on the way is not a folder."""
     pod = mixed(tmp_path, [[10]], [], [[10]])

@@ -8,6 +8,7 @@ program does. Not here: what is said, and exit codes (`maintainer_tools.exits`).
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import time
@@ -118,6 +119,11 @@ def table_lines(headers: Sequence[str], rows: Sequence[Sequence[str]], width: in
         yield "  ".join(cells).rstrip()
 
 
+def pasteable(*words: str | Path) -> str:
+    """A command line as its reader may paste it into a shell."""
+    return shlex.join(clean(str(word)) for word in words)
+
+
 def command_name() -> str:
     """How the reader of a hint starts this program: as it was started."""
     started = Path(sys.argv[0])
@@ -126,7 +132,7 @@ def command_name() -> str:
     found = shutil.which(_SCRIPT)
     if found is not None and Path(found).resolve() == started.resolve():
         return _SCRIPT
-    return str(started)
+    return pasteable(started)
 
 
 @contextmanager

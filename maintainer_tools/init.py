@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.asking import ask_new_passphrase
-from maintainer_tools.console import clean, command_name, put_json, say
+from maintainer_tools.console import clean, command_name, pasteable, put_json, say
 from maintainer_tools.pod_toml import first_pod_toml
 from vault.founding import draw_keys, found_home
 from vault.pod import SCHEMA_POLICIES, SchemaPolicy, check_url
@@ -55,7 +55,7 @@ def init(
 
 def _say_what_to_save(home: Path, name: str) -> None:
     shown = clean(str(home))
-    command = clean(command_name())
+    command = command_name()
     say(f'Made {shown}, the home of the pod "{clean(name)}":')
     say()
     say(f"  {shown}/identity  the one secret; whoever has it can read every item")
@@ -64,9 +64,9 @@ def _say_what_to_save(home: Path, name: str) -> None:
     say("Save the identity on paper now. Its 64 digits recover everything, together with")
     say("a copy of the pod. Without them nobody can read the items, not even you.")
     say()
-    say(f"  {command} identity print {shown}")
+    say(f"  {command} {pasteable('identity', 'print', home)}")
     say()
     say("Then:")
     say()
-    say(f"  {command} serve {shown}")
-    say(f"  {command} invite new {shown} --name field-team --url http://127.0.0.1:3030")
+    say(f"  {command} {pasteable('serve', home)}")
+    say(f"  {command} {pasteable('invite', 'new', home)} --name field-team --url http://127.0.0.1:3030")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from maintainer_tools.caveat_options import caveats_of, shown_limits
-from maintainer_tools.console import clean, command_name, put, put_json, put_table, say
+from maintainer_tools.console import clean, command_name, pasteable, put, put_json, put_table, say
 from maintainer_tools.homes import Change, changing, find_home, open_identity, trusted_policy
 from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
 from maintainer_tools.times import iso
@@ -84,7 +84,7 @@ def _say_what_it_is(home: Path, path: Path, caveats: Caveats, *, is_declaring: b
     limits = "; ".join(shown_limits(caveats)) or "no limits"
     say(f"Wrote {clean(str(path))} ({clean(limits)}). Give it to one contributor, over a channel you trust.")
     say("Whoever has it, or the link below, can put items in and take none out. To take it back:")
-    say(f"  {clean(command_name())} invite revoke {clean(str(home))} {clean(path.stem)}")
+    say(f"  {command_name()} {pasteable('invite', 'revoke', home, path.stem)}")
     if not is_declaring:
         say(
             "note: its holder cannot declare properties, only use those you declare: "

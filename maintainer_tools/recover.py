@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.asking import ask_identity, ask_new_passphrase
-from maintainer_tools.console import clean, say
+from maintainer_tools.console import clean, pasteable, say
 from maintainer_tools.homes import PATIENCE, find_pod, trusted_policy
 from maintainer_tools.new_files import new_folder, require_absent
 from vault.founding import IDENTITY_FILE, POD_FOLDER
@@ -57,4 +57,4 @@ def _say_what_it_is(home: Path, pod: PodFolder) -> None:
     if pod.log_key.exists():
         say("It cannot be served: log.key was not copied, because two folders that sign one log spoil it.")
         say(f"To serve it from here, stop serving {source} for good, and only then:")
-        say(f"  mv {source}/{pod.log_key.name} {shown}/{POD_FOLDER}/")
+        say(f"  {pasteable('mv', pod.log_key, home / POD_FOLDER)}")

@@ -97,7 +97,7 @@ def test_recover_leaves_log_key_where_it_signs(pod: TestPod) -> None:
     """Two folders that sign one log fork it; moving the key is the maintainer's decision."""
     ended = succeed("recover", "again", "--pod", "plants/pod", stdin=_digits(pod))
 
-    assert "mv plants/pod/log.key again/pod/" in ended.err
+    assert "mv plants/pod/log.key again/pod" in ended.err
     assert not Path("again/pod/log.key").exists()
     assert Path("plants/pod/log.key").exists()
 

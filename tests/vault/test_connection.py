@@ -341,6 +341,17 @@ def test_a_reader_reads_everything_and_writes_nothing(path: Path) -> None:
                 reading.execute(sql)
 
 
+def test_a_reading_that_is_given_up_outlives_its_connection(path: Path) -> None:
+    """`ls --limit 1` stops in the midst; what is left of it must not speak when Python clears it away."""
+    with connect_append(path, FILE_KEY) as connection:
+        append_batch(connection, 1)
+    with connect_read(path, FILE_KEY) as reading:
+        rows = reading.rows("SELECT seq FROM item ORDER BY seq")
+        assert next(rows) == (1,)
+
+    rows.close()  # type: ignore[attr-defined]  # a generator, which Python closes so
+
+
 def test_a_damaged_page_is_said_to_be_damaged(path: Path) -> None:
     """While rows are read, one by one or all."""
     with connect_append(path, FILE_KEY) as connection:

@@ -22,7 +22,15 @@ from tests.support.vaultfile import (
     raw_connection,
 )
 from vault import disk
-from vault.database import connect_append, connect_inspect, connect_read, create, read_format, upgrade
+from vault.database import (
+    connect_append,
+    connect_inspect,
+    connect_read,
+    create,
+    inspect_format,
+    read_format,
+    upgrade,
+)
 from vault.encoding import le32
 from vault.errors import (
     BusyError,
@@ -168,6 +176,16 @@ def test_creating_syncs_the_file_and_its_name(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(disk, "sync", synced.append)
     path = make_vault(tmp_path)
     assert synced == [path, tmp_path]
+
+
+@pytest.mark.parametrize("found", [0, FORMAT, FORMAT + 1, 2**32 - 1])
+def test_any_format_can_be_asked_for(path: Path, found: int) -> None:
+    """`upgrade` names it before it does anything, also one nobody has written yet."""
+    _set_format(path, le32(found))
+    before = path.read_bytes()
+
+    assert inspect_format(path, FILE_KEY) == found
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("connect", [connect_append, connect_inspect, connect_read])

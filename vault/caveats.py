@@ -23,7 +23,7 @@ class Caveats(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         expires: UTC milliseconds from which the slot is closed.
-        types: Item types allowed, sorted.
+        types: Item types allowed, sorted; declarations are allowed besides.
         max_items: Most items the slot may store, ever.
         max_bytes: Most bytes of canonical items, ever.
         max_item_bytes: Most bytes of one canonical item.
@@ -110,7 +110,8 @@ def refusal(caveats: Caveats, usage: Usage, item: Item) -> str | None:
 
     The sentence goes to the holder of the slot's own key.
     """
-    if caveats.types is not None and item.type not in caveats.types:
+    # Declarations answer to the pod's policy: types says what kind of data may come.
+    if caveats.types is not None and item.type not in caveats.types and not item.is_declaration:
         return "this invite does not allow items of this type; ask the maintainer for another"
     if caveats.max_items is not None and usage.items + 1 > caveats.max_items:
         return "this invite has stored all the items it may; ask the maintainer for another"

@@ -309,7 +309,12 @@ def test_types_of_items_are_limited() -> None:
     """Another type is forbidden, a declaration's too."""
     assert stored(judged(note(), types=("Note", "Photo"))) == {}
     assert "type" in sentence(judged(note(), types=("Photo",)), Outcome.FORBIDDEN)
-    assert "type" in sentence(judged(declaration("a", "Text"), types=("Note",)), Outcome.FORBIDDEN)
+    assert "type" in sentence(judged(note(), types=("ItemPropertySchema",)), Outcome.FORBIDDEN)
+
+
+def test_declarations_answer_to_the_policy_not_to_types() -> None:
+    """An invite for notes is of no use if the properties of notes cannot be declared."""
+    assert stored(judged(declaration("a", "Text"), types=("Note",))) == {"a": ValueType.TEXT}
 
 
 def test_the_last_allowed_item_is_stored_and_the_next_is_not() -> None:

@@ -43,7 +43,7 @@ def export(
 
     JSON Lines holds every item exactly. CSV is for spreadsheets: one file a
     type, your labels as headers, texts that look like formulas with an
-    apostrophe before them. What declares properties is left out of CSV.
+    apostrophe before them. `help formats` has the details.
     """
     wanted = Wanted(item_type, sender, has_declarations=file_format == JSONL)
     with reading(home) as reader:

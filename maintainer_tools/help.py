@@ -24,14 +24,42 @@ def _environment() -> None:
     put("NO_COLOR                    no colours")
 
 
-TOPICS: Mapping[str, Callable[[], None]] = {"exit-codes": _exit_codes, "environment": _environment}
+_FORMATS = """\
+JSON Lines: one item a line, exactly as it was sealed, numbers to the last digit.
+Added are _from (the invite), _seq (the place in the vault) and _received (UTC
+milliseconds); no member that a contributor sends begins with an underscore.
+
+CSV: one file a type; RFC 4180, UTF-8, no byte order mark. Columns: id, from,
+received, then dateCreated, dateModified and deleted if an item has them, then the
+properties under their labels; a label used twice has the property's name behind it.
+  absent      an empty cell, as empty text is; absent dates are when it was received
+  Text        as it is; with an apostrophe first if it begins with = + - @, a tab or
+              a carriage return, because a spreadsheet would run it
+  Integer     36
+  Real        36.0; the same float64 comes back
+  Bool        true, false
+  DateTime    2007-11-11 if all of the column are midnight in UTC, else
+              2007-11-11T14:30:00.000Z
+Where invites gave a property different types, Integer and Real become Real and
+anything else Text. Items that declare properties are left out unless --type asks."""
+
+
+def _formats() -> None:
+    put(_FORMATS)
+
+
+TOPICS: Mapping[str, Callable[[], None]] = {
+    "exit-codes": _exit_codes,
+    "environment": _environment,
+    "formats": _formats,
+}
 
 
 @click.command("help")
 @click.argument("topic", required=False)
 @click.pass_context
 def help(context: click.Context, topic: str | None) -> None:  # noqa: A001  # named for what one types
-    """Explain a command, or a topic: exit-codes, environment."""
+    """Explain a command, or a topic: exit-codes, environment, formats."""
     root = context.find_root()
     if topic is None:
         put(root.get_help())

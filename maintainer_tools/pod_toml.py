@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import msgspec
 import tomlkit
-from tomlkit.items import Table
 
 from vault.keys import OwnerKey
 from vault.pod import SchemaPolicy
@@ -93,9 +92,7 @@ def _put(table: MutableMapping[str, Any], declared: Property) -> None:
     if declared.name in table:
         table[declared.name]["label"] = declared.label
         return
-    # A [properties.x] header ends the table above it: what follows needs a header too.
-    has_headers = any(isinstance(entry, Table) for entry in table.values())
-    entry = tomlkit.table() if has_headers else tomlkit.inline_table()
+    entry = tomlkit.inline_table()
     entry["type"] = declared.value_type.value
     if declared.label is not None:
         entry["label"] = declared.label

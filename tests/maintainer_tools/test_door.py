@@ -79,8 +79,9 @@ def test_an_unknown_topic_names_those_there_are() -> None:
     ended = run("help", "exitcodes")
 
     assert ended.code == 2
-    assert "exit-codes, environment" in ended.err
+    assert "exit-codes, environment, formats" in ended.err
     assert "SHARED_POD_PASSPHRASE_FILE" in succeed("help", "environment").out
+    assert "36.0" in succeed("help", "formats").out
     assert "'export'" in run("exprot").err
 
 

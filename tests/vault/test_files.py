@@ -1,0 +1,81 @@
+"""Small files: replaced whole, or left as they were."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from vault.errors import DiskFullError, StorageError
+from vault.files import replace_file
+
+
+def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
+    """Mode 0600 whatever it was before; nothing is left beside it."""
+    path = tmp_path / "slots.json"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_reader_keeps_the_old_bytes(tmp_path: Path) -> None:
+    """A file that is open is not changed under its reader."""
+    path = tmp_path / "log.head"
+    replace_file(path, b"old", is_synced=False)
+    with path.open("rb") as reading:
+        replace_file(path, b"new", is_synced=False)
+        assert reading.read() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_what_a_crash_left_beside_it_is_overwritten(tmp_path: Path) -> None:
+    """A longer neighbour of an earlier attempt leaves no tail."""
+    path = tmp_path / "pod.toml"
+    (tmp_path / "pod.toml.new").write_bytes(b"x" * 100)
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_link_in_its_neighbours_place_is_not_followed(tmp_path: Path) -> None:
+    """Or somebody's file elsewhere would be overwritten."""
+    target = tmp_path / "elsewhere"
+    target.write_bytes(b"mine")
+    (tmp_path / "pod.toml.new").symlink_to(target)
+    with pytest.raises(StorageError):
+        replace_file(tmp_path / "pod.toml", b"new")
+    assert target.read_bytes() == b"mine"
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    """In our words."""
+    with pytest.raises(StorageError, match="No such file"):
+        replace_file(tmp_path / "gone" / "pod.toml", b"new")
+
+
+def test_a_file_that_cannot_take_its_place_leaves_the_old_one(tmp_path: Path) -> None:
+    """A folder stands where the file should be."""
+    (tmp_path / "pod.toml").mkdir()
+    with pytest.raises(StorageError):
+        replace_file(tmp_path / "pod.toml", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["pod.toml"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """A device that is always full stands in for the new file."""
+    path = tmp_path / "pod.toml"
+    path.write_bytes(b"old")
+    full = tmp_path / "pod.toml.new"
+    try:
+        os.mknod(full, 0o600 | stat.S_IFCHR, os.makedev(1, 7))
+    except PermissionError:
+        pytest.skip("making a device needs rights")
+    with pytest.raises(DiskFullError, match="no space"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert not full.exists()

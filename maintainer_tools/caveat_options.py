@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from maintainer_tools.times import iso, parse_expiry
+from maintainer_tools.times import iso_minute, parse_expiry
 from vault.caveats import Caveats
 from vault.errors import MalformedError
 
@@ -79,10 +79,8 @@ def caveats_of(
 def shown_limits(caveats: Caveats) -> list[str]:
     """Each limit that is set, in words."""
     limits = []
-    if caveats.types is not None:
-        limits.append(f"types {','.join(caveats.types)}")
     if caveats.expires is not None:
-        limits.append(f"until {iso(caveats.expires)}")
+        limits.append(f"until {iso_minute(caveats.expires)}")
     if caveats.max_items is not None:
         limits.append(f"{caveats.max_items} items")
     if caveats.max_bytes is not None:
@@ -92,4 +90,6 @@ def shown_limits(caveats: Caveats) -> list[str]:
     if caveats.rate is not None:
         items, size = caveats.rate
         limits.append(f"{items} items a minute" + (f", {size} bytes a minute" if size < MOST else ""))
+    if caveats.types is not None:
+        limits.append(f"types {','.join(caveats.types)}")
     return limits

@@ -11,7 +11,7 @@ from maintainer_tools.asking import ask_new_passphrase
 from maintainer_tools.console import clean, command_name, pasteable, put_json, say
 from maintainer_tools.pod_toml import first_pod_toml
 from vault.founding import draw_keys, found_home
-from vault.pod import SCHEMA_POLICIES, SchemaPolicy, check_url
+from vault.pod import SCHEMA_POLICIES, PodConfig, SchemaPolicy, check_url
 
 
 @click.command("init")
@@ -40,7 +40,7 @@ def init(
         keys.owner_key, name=shown_name, url=check_url(url) if url else "", policy=policy
     )
     made = found_home(home, keys, pod_toml, passphrase=passphrase, entropy=os.urandom)
-    _say_what_to_save(home, made.config.name)
+    _say_what_to_save(home, made.config)
     if is_json:
         put_json(
             {
@@ -53,10 +53,10 @@ def init(
         )
 
 
-def _say_what_to_save(home: Path, name: str) -> None:
+def _say_what_to_save(home: Path, config: PodConfig) -> None:
     shown = clean(str(home))
     command = command_name()
-    say(f'Made {shown}, the home of the pod "{clean(name)}":')
+    say(f'Made {shown}, the home of the pod "{clean(config.name)}":')
     say()
     say(f"  {shown}/identity  the one secret; whoever has it can read every item")
     say(f"  {shown}/pod       all a server needs; it opens nothing")
@@ -69,4 +69,9 @@ def _say_what_to_save(home: Path, name: str) -> None:
     say("Then:")
     say()
     say(f"  {command} {pasteable('serve', home)}")
-    say(f"  {command} {pasteable('invite', 'new', home)} --name field-team --url http://127.0.0.1:3030")
+    say(f"  {command} {pasteable('invite', 'new', home, '--name', 'field-team', *_where(config))}")
+
+
+def _where(config: PodConfig) -> tuple[str, ...]:
+    """The option an invite needs as long as pod.toml has no url."""
+    return () if config.url else ("--url", "http://127.0.0.1:3030")

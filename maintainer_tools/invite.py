@@ -82,14 +82,13 @@ def _may_declare(change: Change, caveats: Caveats) -> bool:
 
 def _say_what_it_is(home: Path, path: Path, caveats: Caveats, *, is_declaring: bool) -> None:
     limits = "; ".join(shown_limits(caveats)) or "no limits"
-    say(f"Wrote {clean(str(path))} ({clean(limits)}). Give it to one contributor, over a channel you trust.")
-    say("Whoever has it, or the link below, can put items in and take none out. To take it back:")
+    say(f"Wrote {clean(str(path))}: {clean(limits)}.")
+    say("Give it to one contributor, over a channel you trust. Whoever has it, or its link,")
+    say("can put items in and take none out. To take it back:")
     say(f"  {command_name()} {pasteable('invite', 'revoke', home, path.stem)}")
     if not is_declaring:
-        say(
-            "note: its holder cannot declare properties, only use those you declare: "
-            "`schema add`, or `schema learn` with one of their files"
-        )
+        say("note: its holder cannot declare properties, only use those you declare, with")
+        say("`schema add`, or with `schema learn` and one of their files.")
 
 
 @invite.command("ls")

@@ -41,7 +41,7 @@ def show(home: Path, *, is_json: bool) -> None:
     if properties:
         put_table(("NAME", "TYPE", "LABEL", "DECLARED BY"), [_row(known) for known in properties])
     else:
-        say("No property is declared yet; `schema add`, `schema learn`, or contributors do it.")
+        say("No property is declared yet. `schema learn` takes them from a CSV file.")
 
 
 def _facts(known: MergedProperty) -> dict[str, object]:

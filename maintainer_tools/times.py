@@ -25,6 +25,12 @@ def iso(ms: int) -> str:
     return str(ms) if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
+def iso_minute(ms: int) -> str:
+    """UTC milliseconds as ``2007-11-11T14:30Z``; the number itself where no calendar reaches."""
+    moment = _moment(ms)
+    return str(ms) if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='minutes')}Z"
+
+
 def is_day(ms: int) -> bool:
     """Whether UTC milliseconds are the beginning of a day that a calendar reaches."""
     return ms % MS_A_DAY == 0 and _FIRST_MS <= ms <= _LAST_MS

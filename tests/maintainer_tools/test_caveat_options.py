@@ -82,11 +82,11 @@ def test_limits_are_shown_in_words() -> None:
     }
 
     assert shown_limits(caveats_of(**given, now_ms=0)) == [
-        "types A,B",
-        "until 1970-01-02T00:00:00.000Z",
+        "until 1970-01-02T00:00Z",
         "5 items",
         "1024 bytes",
         "9 bytes an item",
         "7 items a minute",
+        "types A,B",
     ]
     assert shown_limits(Caveats(rate=(7, 8))) == ["7 items a minute, 8 bytes a minute"]

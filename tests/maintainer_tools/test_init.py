@@ -29,6 +29,7 @@ def test_a_home_has_an_identity_and_a_pod() -> None:
     assert any("plants/identity  the one secret" in line for line in lines)
     assert any(line.endswith("identity print plants") for line in lines)
     assert any(line.endswith("serve plants") for line in lines)
+    assert lines[-1].endswith("invite new plants --name field-team --url http://127.0.0.1:3030")
     assert max(map(len, lines)) <= 100
     assert sorted(os.listdir("plants")) == ["identity", "pod"]
     assert sorted(os.listdir("plants/pod")) == ["log.key", "pod.toml", "slots.json", "vault.db"]
@@ -58,7 +59,11 @@ def test_everything_is_its_owners_alone() -> None:
 
 def test_what_was_asked_for_is_signed() -> None:
     """Name, url and policy stand in pod.toml, and the pair verifies."""
-    succeed("init", "plants", "--name", 'A "b"\\', "--url", "https://x.example/", "--policy", "closed")
+    options = ("--name", 'A "b"\\', "--url", "https://x.example/", "--policy", "closed")
+
+    ended = succeed("init", "plants", *options)
+
+    assert ended.err.endswith("invite new plants --name field-team\n")
 
     config = load_policy(PodFolder(Path("plants/pod"))).config
     assert (config.name, config.url, config.policy) == ('A "b"\\', "https://x.example", "closed")

@@ -38,7 +38,7 @@ def test_new_writes_a_file_and_prints_its_link(pod: TestPod) -> None:
     assert link.startswith("https://pod.example.org/#sp1.")
     assert Path("field-team.invite").read_text() == f"{link}\n"
     assert stat.S_IMODE(Path("field-team.invite").stat().st_mode) == 0o600
-    assert "Wrote field-team.invite (no limits)" in ended.err
+    assert "Wrote field-team.invite: no limits." in ended.err
     assert "invite revoke plants field-team" in ended.err
     assert link not in ended.err
     invite = parse_invite(link)
@@ -169,8 +169,8 @@ def test_ls_shows_names_states_and_limits(pod: TestPod, invite: Invite) -> None:
 
     assert ended.lines == [
         "field-team\t1\trevoked\tnone",
-        "old\t2\texpired\tuntil 2020-09-13T12:26:40.000Z",
-        "school\t3\topen\ttypes Plant; 5 items",
+        "old\t2\texpired\tuntil 2020-09-13T12:26Z",
+        "school\t3\topen\t5 items; types Plant",
     ]
     assert [(found["name"], found["state"]) for found in documents] == [
         ("field-team", "revoked"),

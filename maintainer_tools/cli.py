@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn, cast
 
@@ -151,8 +152,6 @@ def _sentence(error: Exception) -> str:
 
 
 def _os_sentence(error: OSError) -> str:
-    from pathlib import Path
-
     return str(storage_error(Path(str(error.filename or "a file")), error))
 
 

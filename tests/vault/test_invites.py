@@ -1,4 +1,4 @@
-"""The maintainer's half: what it does not know it keeps, and what it changes it signs as the next revision."""
+"""The maintainer's half: it keeps what it does not know, and signs what it changes as the next revision."""
 
 from __future__ import annotations
 

@@ -17,6 +17,10 @@ import hmac
 import os
 from pathlib import Path
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+
 from vault.disk import open_regular, storage_error
 from vault.encoding import le32
 from vault.errors import (
@@ -37,6 +41,11 @@ _MAC_BYTES = 64
 _MAC_SALT_MASK = 0x3A
 _MAC_KEY_ROUNDS = 2
 _MAC_KEY_BYTES = 32
+_IV = slice(-_MAC_BYTES - 16, -_MAC_BYTES)
+# Fields of SQLite's database header (sqlite.org/fileformat2.html, 1.3), big-endian.
+_CHANGE_COUNTER = slice(24, 28)
+_DATABASE_PAGES = slice(28, 32)
+_PAGES_VALID_FOR = slice(92, 96)
 
 
 def verify_page_one(vault_path: Path, file_key: FileKey) -> None:
@@ -52,7 +61,9 @@ def verify_page_one(vault_path: Path, file_key: FileKey) -> None:
         MissingError: Nothing is at ``vault_path``.
         EmptyFileError: It has no bytes; it would open under any key.
         PlaintextError: It is an unencrypted SQLite file.
-        TruncatedError: It ends inside a page that is not whole in the log.
+        TruncatedError: It ends inside a page that is not whole in the log; or, with
+            nothing in the log, before its last page, which none of SQLite's checks
+            would call by that name.
         WrongKeyError: Neither page 1 nor the log's image of it authenticates.
         DamagedError: The log's image does, but the salt in the file is another.
         StorageError: The operating system refused to read it.
@@ -67,6 +78,18 @@ def verify_page_one(vault_path: Path, file_key: FileKey) -> None:
         raise TruncatedError(f"{vault_path} ends inside a page, at byte {size}; restore a snapshot")
     if not _is_authentic(page, file_key):
         _verify_in_log(vault_path, wal, page, file_key)
+    elif not _has_content(wal):
+        _require_all_pages(vault_path, size // PAGE_BYTES, page, file_key)
+
+
+def _require_all_pages(vault_path: Path, found: int, page: bytes, file_key: FileKey) -> None:
+    # An authentic page 1 may be decrypted; its first 16 bytes, the salt, hold no field asked for.
+    decryptor = Cipher(AES(file_key.reveal()), CBC(page[_IV])).decryptor()
+    header = bytes(_SALT_BYTES) + decryptor.update(page[_SALT_BYTES : 8 * _SALT_BYTES])
+    expected = int.from_bytes(header[_DATABASE_PAGES], "big")
+    is_valid = header[_CHANGE_COUNTER] == header[_PAGES_VALID_FOR]
+    if is_valid and found < expected:
+        raise TruncatedError(f"{vault_path} ends after page {found} of {expected}; restore a snapshot")
 
 
 def _verify_in_log(vault_path: Path, wal: Path, torn: bytes, file_key: FileKey) -> None:
@@ -86,6 +109,15 @@ def _read(path: Path) -> tuple[int, bytes]:
         raise MissingError(f"{path} does not exist; a vault is made by `init`") from exc
     except OSError as exc:
         raise storage_error(path, exc) from exc
+
+
+def _has_content(wal: Path) -> bool:
+    try:
+        return wal.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise storage_error(wal, exc) from exc
 
 
 def _is_authentic(page: bytes, file_key: FileKey) -> bool:

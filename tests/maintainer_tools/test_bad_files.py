@@ -174,7 +174,7 @@ CASES: list[tuple[Callable[[Day], None], int, str]] = [
     (_empty, 16, "is empty, a vault was expected"),
     (_plaintext, 17, "is an unencrypted SQLite file"),
     (_cut_inside_a_page, 18, "ends inside a page"),
-    (_cut_between_pages, 23, "a page of the vault fails its checks"),
+    (_cut_between_pages, 18, "ends after page"),
     (_of_another_pod, 13, "does not open under this pod's file key: it is another pod's"),
     (_of_another_pod_with_this_ones_key, 13, "the vault is of another pod than pod.toml"),
     (_of_a_newer_format, 14, "the vault has format 99"),

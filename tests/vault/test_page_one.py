@@ -212,3 +212,26 @@ def test_the_check_is_needed_sqlcipher_alone_harms_the_log(crashed: Path) -> Non
         connection.execute("SELECT 1 FROM sqlite_schema")
     connection.close()
     assert not wal.exists() or wal.stat().st_size == 0
+
+
+@pytest.mark.parametrize("pages", [1, 2, -1])
+def test_a_vault_cut_between_pages_is_truncated(vault: Path, pages: int) -> None:
+    """Each page that is left is whole: only page 1 says how many there were."""
+    whole = vault.read_bytes()
+    vault.write_bytes(whole[: pages * PAGE_BYTES])
+    with pytest.raises(TruncatedError, match=r"ends after page \d+ of \d+"):
+        verify_page_one(vault, FILE_KEY)
+
+
+def test_pages_that_are_still_in_the_log_are_not_missed(crashed: Path) -> None:
+    """A checkpoint that a crash cut short may leave page 1 ahead of the file's end."""
+    crashed.write_bytes(crashed.read_bytes()[:PAGE_BYTES])
+    verify_page_one(crashed, FILE_KEY)
+
+
+def test_a_log_that_cannot_be_looked_at_is_named(vault: Path) -> None:
+    """Rather than taken for absent."""
+    loop = vault.with_name("vault.db-wal")
+    loop.symlink_to(loop)
+    with pytest.raises(StorageError, match=r"vault\.db-wal"):
+        verify_page_one(vault, FILE_KEY)

@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[Callable[[TestPod], object], type[VaultError], str]] = 
     "empty": (cut(0), EmptyFileError, "is empty"),
     "plaintext": (lambda pod: pod.folder.vault.write_bytes(PLAINTEXT), PlaintextError, "unencrypted"),
     "cut inside a page": (cut(10_000), TruncatedError, "ends inside a page"),
-    "cut between pages": (cut(4 * 4096), DamagedError, "SQLite"),
+    "cut between pages": (cut(4 * 4096), TruncatedError, "ends after page"),
     "an item short": (forge("DELETE FROM item WHERE seq = 2"), DamagedError, "lacks items"),
     "of another pod": (
         forge("UPDATE meta SET value = zeroblob(32) WHERE key = 'pod_id'"),

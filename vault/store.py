@@ -109,6 +109,7 @@ class Writer:
         "_connection",
         "_head_ms",
         "_is_head_failing",
+        "_is_turn_kept",
         "_ledger",
         "_policy",
         "_slots",
@@ -126,6 +127,7 @@ class Writer:
         self._vault_lock, self._turn = locks
         self._head_ms: int | None = None
         self._is_head_failing = False
+        self._is_turn_kept = False
         self._slots: SlotStates = {}
         self._ledger = inspected.ledger
         self._policy = inspected.policy
@@ -241,17 +243,24 @@ class Writer:
 
     def _make_room(self) -> None:
         frames = self._connection.wal_frames
-        if frames >= TRUNCATE_FRAMES and not self._truncate() and frames >= MAX_WAL_FRAMES:
+        # While the turn is kept no copy can begin: it is used, or kept on, at every chance.
+        is_due = frames >= TRUNCATE_FRAMES or self._is_turn_kept
+        if is_due and not self._truncate() and frames >= MAX_WAL_FRAMES:
             raise BusyError(
                 "a snapshot has kept the write-ahead log from being moved for 1 GiB; try again later"
             )
 
     def _truncate(self) -> bool:
-        turn = self._turn.try_exclusive()
-        if turn is None:
+        held = self._try_turn()
+        if held is None:
             return False
-        with turn:
+        with held:
             return self._connection.truncate_wal()
+
+    def _try_turn(self) -> contextlib.AbstractContextManager[None] | None:
+        held = self._turn.try_exclusive()
+        self._is_turn_kept = held is None
+        return held
 
     def close(self) -> bool:
         """Move the log into the vault and close it, unless a snapshot is being taken.
@@ -263,13 +272,13 @@ class Writer:
             StorageError: The vault was closed, but its log could not be moved;
                 the next opening does it.
         """
-        turn = self._turn.try_exclusive()
-        if turn is None:
+        held = self._try_turn()
+        if held is None:
             return False
         with contextlib.ExitStack() as closing:
             closing.callback(self._vault_lock.close)
             closing.callback(self._turn.close)
-            closing.enter_context(turn)
+            closing.enter_context(held)
             closing.callback(self._connection.close)
             if self._ledger.checkpoint:
                 self._publish_head()
@@ -285,11 +294,16 @@ def _answers(submissions: Sequence[Submission], decided: Deciding, receipts: Rec
 
 
 def _accepted_policy(rows: Rows) -> Policy:
-    found = rows.execute("SELECT pod_toml, slots_json FROM policy ORDER BY revision DESC LIMIT 1")
+    found = rows.execute(
+        "SELECT revision, hash, pod_toml, slots_json FROM policy ORDER BY revision DESC LIMIT 1"
+    )
     if not found:
         raise DamagedError("the vault holds no policy; restore a snapshot")
-    ((pod_toml, slots_json),) = typed(found, list[tuple[bytes, bytes]])
-    return parse_policy(pod_toml, slots_json)
+    ((revision, digest, pod_toml, slots_json),) = typed(found, list[tuple[int, bytes, bytes, bytes]])
+    policy = parse_policy(pod_toml, slots_json)
+    if (policy.revision, policy.digest) != (revision, digest):
+        raise DamagedError("the newest policy in the vault is not the one its row names; restore a snapshot")
+    return policy
 
 
 def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected:

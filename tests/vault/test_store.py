@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,12 +37,13 @@ from vault.errors import (
 from vault.invites import found_policy, reissue
 from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
-from vault.locks import copying, hold_vault
+from vault.locks import Patience, copying, hold_vault
 from vault.notes import Checkpoint, origin_of, read_checkpoint, sign_checkpoint
 from vault.opening import Identity
 from vault.policies import Policy, parse_policy, signed_bytes
 from vault.store import TRUNCATE_FRAMES, Answer, Writer
 
+AT_ONCE = Patience(0, time.monotonic, time.sleep)
 STRANGER = Identity(bytes(range(32)))
 
 
@@ -158,6 +160,11 @@ REFUSED: dict[str, tuple[Callable[[TestPod], object], type[VaultError], str]] = 
     "cut inside a page": (cut(10_000), TruncatedError, "ends inside a page"),
     "cut between pages": (cut(4 * 4096), TruncatedError, "ends after page"),
     "an item short": (forge("DELETE FROM item WHERE seq = 2"), DamagedError, "lacks items"),
+    "a policy under another number": (
+        forge("UPDATE policy SET revision = revision + 7"),
+        DamagedError,
+        "not the one its row names",
+    ),
     "of another pod": (
         forge("UPDATE meta SET value = zeroblob(32) WHERE key = 'pod_id'"),
         ForeignPodError,
@@ -518,6 +525,20 @@ def test_a_vault_is_not_closed_while_it_is_copied(full: TestPod) -> None:
     assert writer.close()
     assert not full.folder.wal.exists()
     assert ids(full) == ["item-1", "item-2", "before", "during"]
+
+
+def test_a_close_that_had_to_wait_keeps_no_copy_out(full: TestPod) -> None:
+    """Waiting, the writer keeps its turn; if items come instead of another close, the next commit uses it."""
+    with full.writer() as writer:
+        with copying(full.folder.path, PATIENCE):
+            assert not writer.close()
+        with pytest.raises(LockedError), copying(full.folder.path, AT_ONCE):
+            pass
+
+        send(full, writer, text="x")
+
+        with copying(full.folder.path, AT_ONCE):
+            pass
 
 
 def test_a_vault_that_was_closed_well_opens_while_it_is_copied(full: TestPod) -> None:

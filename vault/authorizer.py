@@ -81,8 +81,7 @@ def authorize(
         second: A column, a function, or a pragma's argument.
         _database: ``main`` or ``temp``; nothing can be created in the latter.
         inside: The innermost trigger that causes the access, or None. SQLite
-            puts a common table expression's name there too, hence
-            ``refuse_common_table_expression``.
+            puts a common table expression's name there too, hence ``refuse_unseen_reads``.
 
     Returns:
         ``ALLOW``, or ``DENY``, which fails the statement with "not authorized".
@@ -91,18 +90,27 @@ def authorize(
     return ALLOW if access in _ALLOWED or (access, inside) == _ERASING else DENY
 
 
-def refuse_common_table_expression(sql: str) -> None:
-    """Refuse a statement that could read in a trigger's name.
+_UNSEEN = ("with", "join", "using")
+
+
+def refuse_unseen_reads(sql: str) -> None:
+    """Refuse a statement that could read what the authorizer is not asked about, or not truly.
 
     ``WITH item_update AS (SELECT sealed FROM item)`` reaches the authorizer
-    exactly as the trigger ``item_update`` does. Keywords are ASCII and cannot be
-    escaped, so a statement without these four letters has no such expression.
+    exactly as the trigger ``item_update`` does. For the columns that a NATURAL
+    join or one USING them shares, SQLite asks nothing at all, and ``SELECT sealed
+    FROM (SELECT 1 AS sealed) FULL JOIN item USING (sealed)`` returns them.
+    Keywords are ASCII and cannot be escaped, so a statement without these
+    letters has no such expression.
 
     Raises:
-        RefusedStatementError: ``sql`` contains ``with``, in any case, anywhere.
+        RefusedStatementError: ``sql`` contains ``with``, ``join`` or ``using``, in any case, anywhere.
     """
-    if "with" in sql.lower():
-        raise RefusedStatementError("a common table expression is not allowed here, nor the word WITH")
+    written = sql.lower()
+    if any(word in written for word in _UNSEEN):
+        raise RefusedStatementError(
+            "a common table expression or a join is not allowed here, nor the words WITH, JOIN and USING"
+        )
 
 
 def authorize_inspecting(

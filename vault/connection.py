@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from vault import disk
-from vault.authorizer import authorize, authorize_inspecting, refuse_common_table_expression
+from vault.authorizer import authorize, authorize_inspecting, refuse_unseen_reads
 from vault.disk import FileIdentity
 from vault.errors import DamagedError, DiskFullError, OutcomeUnknownError, StorageError
 from vault.sqlcipher import LIBRARY_ERRORS, Connection, translate
@@ -155,12 +155,12 @@ class AppendConnection(WritingConnection):
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run one statement of those ``vault.authorizer`` allows; see ``_Statements.execute``."""
-        refuse_common_table_expression(sql)
+        refuse_unseen_reads(sql)
         return super().execute(sql, parameters)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement once for each of ``rows``; raises what ``execute`` does."""
-        refuse_common_table_expression(sql)
+        refuse_unseen_reads(sql)
         super().executemany(sql, rows)
 
     @property
@@ -197,7 +197,7 @@ class InspectConnection(_Statements):
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run one statement of those ``vault.authorizer`` allows; see ``_Statements.execute``."""
-        refuse_common_table_expression(sql)
+        refuse_unseen_reads(sql)
         return super().execute(sql, parameters)
 
 

@@ -27,11 +27,13 @@ from vault.errors import (
     StorageError,
 )
 from vault.keys import FileKey
-from vault.migrations import FORMAT, STEPS, Step
+from vault.migrations import FORMAT, META, STEPS, Step
 from vault.page_one import verify_page_one
+from vault.rows import typed
 from vault.sqlcipher import RefusedStatementError, open_keyed
 
 _FORMAT_KEY = "format"
+_NO_VAULT = "the file opens under its key but says no format: it is no vault"
 
 
 class PolicyRow(NamedTuple):
@@ -101,7 +103,8 @@ def connect_append(path: Path, file_key: FileKey) -> AppendConnection:
     connection = open_keyed(path, file_key)
     try:
         append = AppendConnection(connection, path, vault_file)
-        _require_format(append)
+        # Its authorizer keeps the schema from it; who opens a vault to append has inspected it before.
+        _require_format(_said_format(append))
     except BaseException:
         connection.close()
         raise
@@ -117,7 +120,7 @@ def connect_inspect(path: Path, file_key: FileKey) -> InspectConnection:
     connection = open_keyed(path, file_key, is_writable=False)
     try:
         inspect = InspectConnection(connection)
-        _require_format(inspect)
+        _require_format(read_format(inspect))
     except BaseException:
         connection.close()
         raise
@@ -190,18 +193,27 @@ def upgrade(path: Path, file_key: FileKey, steps: Sequence[Step] = STEPS) -> int
 def read_format(connection: Rows) -> int:
     """Return the format number of an open vault.
 
+    Its table is looked at first: whoever has the file key can make ``meta`` a
+    view without end, and reading it would never return.
+
     Raises:
         DamagedError: It says none: the file is a database, but not a vault.
     """
+    if connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'meta'") != [(META,)]:
+        raise DamagedError(_NO_VAULT)
+    return _said_format(connection)
+
+
+def _said_format(connection: Rows) -> int:
     try:
-        ((value,),) = connection.execute("SELECT value FROM meta WHERE key = ?", (_FORMAT_KEY,))
+        found = connection.execute("SELECT value FROM meta WHERE key = ?", (_FORMAT_KEY,))
+        ((value,),) = typed(found, list[tuple[bytes]])
         return from_le32(value)
-    except (RefusedStatementError, ValueError, MalformedError) as exc:
-        raise DamagedError("the file opens under its key but says no format: it is no vault") from exc
+    except (RefusedStatementError, ValueError, MalformedError, DamagedError) as exc:
+        raise DamagedError(_NO_VAULT) from exc
 
 
-def _require_format(connection: Rows) -> None:
-    found = read_format(connection)
+def _require_format(found: int) -> None:
     _refuse_newer(found, FORMAT)
     if found < FORMAT:
         raise FormatTooOldError(f"the vault has format {found}, {FORMAT} is needed to write; run `upgrade`")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from vault.caveats import Usage, is_expired
+from vault.errors import DamagedError
 from vault.items import Item, commitment, item_name, item_salt
 from vault.judging import Outcome, SlotState, Verdict, judge
 from vault.policies import Policy
@@ -19,6 +20,9 @@ from vault.rows import Rows, typed
 from vault.sealing import Entropy, Plain
 from vault.slots import NONCE_BYTES, OpenedSlot, Slot
 from vault.views import open_view, seal_view
+
+_MOST_COUNTED = 2**62
+"""Leaves room to count on in the 64 bits of a column."""
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -69,12 +73,15 @@ def load_slot(rows: Rows, slot: OpenedSlot) -> SlotState:
     """Read a slot's counters and own view; empty if it never stored anything.
 
     Raises:
-        DamagedError: Its view does not open, or its row is not of its types.
+        DamagedError: Its view does not open, or its row is not of its types or
+            cannot be true.
     """
     found = rows.execute("SELECT items, bytes, view FROM slot WHERE slot = ?", (slot.number,))
     if not found:
         return SlotState(Usage(), {})
     ((items, total_bytes, view),) = typed(found, list[tuple[int, int, bytes | None]])
+    if not (0 <= items <= _MOST_COUNTED and 0 <= total_bytes <= _MOST_COUNTED):
+        raise DamagedError("the counters of a slot are beyond what it can have stored; restore a snapshot")
     own = open_view(view, slot.view_key, pod_id=slot.pod_id, slot=slot.number)
     return SlotState(Usage(items, total_bytes), own, is_stored=True)
 

@@ -52,10 +52,11 @@ def _equal_new(key: str) -> str:
     return " AND ".join(f"{column} = NEW.{column}" for column in key.split(", "))
 
 
-_META = """CREATE TABLE meta (
+META = """CREATE TABLE meta (
   key   TEXT NOT NULL PRIMARY KEY,  -- 'format', 'pod_id', 'epoch'; 'epoch/N' for each epoch before that
   value BLOB NOT NULL               -- LE32; 32 bytes; LE32; the last signed note of epoch N
 ) STRICT, WITHOUT ROWID"""
+"""The same in every format: it says which one a file has."""
 
 _POLICY = """CREATE TABLE policy (
   revision   INTEGER NOT NULL PRIMARY KEY,  -- only grows; the highest is the accepted one
@@ -122,7 +123,7 @@ BEGIN SELECT RAISE(ABORT, 'item: it can only be erased, after its statement is s
 _STEP_1 = Step(
     1,
     (
-        _META,
+        META,
         _never_replaced("meta", "key"),
         _never_changed("meta"),
         _never_deleted("meta"),

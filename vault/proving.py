@@ -1,7 +1,7 @@
 """Receipts of what the vault holds: for a batch just written, and for an earlier one.
 
 A receipt is made against its batch's own checkpoint, so that the one a retry
-gets is the one the first answer had. FORMAT.md, "Receipt".
+gets is the one the first answer had. FORMAT.md, "Receipts".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vault.errors import DamagedError, MalformedError
 from vault.header import Header, item_leaf, parse_header
 from vault.ledger import Extension, frontier_at
 from vault.receipts import Receipt, encode_receipt
-from vault.rows import Rows
+from vault.rows import Rows, typed
 from vault.sealing import SealedBatch
 from vault.tree import SmallTree
 
@@ -106,7 +106,7 @@ def _batch_of(rows: Rows, seq: int) -> _StoredBatch:
     )
     if not found:
         raise DamagedError("an item has no batch; restore a snapshot")
-    ((number, first_seq, packed, checkpoint),) = found
+    ((number, first_seq, packed, checkpoint),) = typed(found, list[tuple[int, int, bytes, bytes]])
     return _StoredBatch(number, first_seq, _parse(packed, number), packed, checkpoint)
 
 
@@ -118,10 +118,11 @@ def _parse(packed: bytes, number: int) -> Header:
 
 
 def _stored_proofs(rows: Rows, batch: _StoredBatch) -> BatchProofs:
-    items = rows.execute(
+    found = rows.execute(
         "SELECT seq, c, digest FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
         (batch.seqs.start, batch.seqs.stop),
     )
+    items = typed(found, list[tuple[int, bytes, bytes]])
     if [seq for seq, _, _ in items] != list(batch.seqs):
         raise DamagedError(f"batch {batch.number} is not whole; restore a snapshot")
     header = batch.header

@@ -31,6 +31,9 @@ from vault.rows import typed
 from vault.torn import check_pages
 from vault.views import open_view
 
+MAX_SEALED_BYTES = 64 << 20
+"""Far more than the sealed items of one batch have: bounds what a file made by hand takes of memory."""
+
 
 class StoredItem(msgspec.Struct, frozen=True):
     """One item as the maintainer reads it.
@@ -166,9 +169,15 @@ class Reader:
         """A batch's rows in order, as many as are there.
 
         Raises:
-            DamagedError: A row is not of its columns' types.
+            DamagedError: A row is not of its columns' types, or they are
+                together larger than ``MAX_SEALED_BYTES``.
         """
         first, last = batch.first_seq, batch.first_seq + batch.header.count
+        ((size,),) = self.rows.execute(
+            "SELECT total(length(sealed)) FROM item WHERE seq >= ? AND seq < ?", (first, last)
+        )
+        if size > MAX_SEALED_BYTES:
+            raise DamagedError(f"batch {batch.number} is larger than any batch can be; restore a snapshot")
         found = self.rows.execute(
             "SELECT seq - ?, name, c, digest, sealed FROM item WHERE seq >= ? AND seq < ? ORDER BY seq",
             (first, first, last),

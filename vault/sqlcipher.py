@@ -29,8 +29,9 @@ CIPHER_VERSION = (4, 19)
 CACHED_STATEMENTS = 128
 """Prepared statements a connection keeps: more than a vault's whole vocabulary."""
 
-LIBRARY_ERRORS = (dbapi2.Error, dbapi2.Warning)
-"""What sqlcipher3 raises; to be caught and given to ``translate``."""
+LIBRARY_ERRORS = (dbapi2.Error, dbapi2.Warning, UnicodeDecodeError)
+"""What sqlcipher3 raises; to be caught and given to ``translate``. The last where SQLite's own message
+quotes bytes of a file that are no text."""
 
 _FIRST_PRAGMAS = ("PRAGMA cipher_log_level = NONE",)  # SQLCipher writes to stderr otherwise
 _PRAGMAS = (
@@ -42,6 +43,8 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 0",  # only under copy.lock, see vault.locks
     "PRAGMA synchronous = FULL",
 )
+
+_NO_TEXT = "Could not decode to UTF-8"
 
 # Primary result codes, https://www.sqlite.org/rescode.html
 _FULL = 13
@@ -215,6 +218,9 @@ def translate(exc: Exception) -> Exception:
         statement is (not authorized, refused by a trigger, a constraint, SQL).
     """
     code = getattr(exc, "sqlite_errorcode", None)
+    if isinstance(exc, UnicodeDecodeError) or (code is None and str(exc).startswith(_NO_TEXT)):
+        # Not the library's sentence: it quotes what it could not decode.
+        return DamagedError("the vault holds text that is no UTF-8; restore a snapshot")
     if code is None:
         return RefusedStatementError(str(exc))
     kind, sentence = _TRANSLATIONS.get(code & 0xFF, (RefusedStatementError, ""))

@@ -45,6 +45,7 @@ from vault.errors import (
     WrongKeyError,
 )
 from vault.migrations import FORMAT, STEPS, Step
+from vault.migrations import META as META_TABLE
 from vault.page_one import verify_page_one
 from vault.sqlcipher import RefusedStatementError
 
@@ -56,6 +57,7 @@ STEP_2 = Step(
     ),
 )
 
+LOOSE_META = META_TABLE.replace("NOT NULL ", "").replace("STRICT, ", "").replace("BLOB NOT NULL", "BLOB")
 OPENERS = [connect_append, connect_inspect, connect_read, upgrade]
 
 
@@ -92,7 +94,7 @@ def test_a_new_vault_says_its_format_whatever_the_caller_said(tmp_path: Path) ->
     """Only this module knows which tables it made."""
     path = tmp_path / "vault.db"
     create(path, FILE_KEY, meta={"format": le32(99)}, policy_row=POLICY)
-    with connect_append(path, FILE_KEY) as connection:
+    with connect_inspect(path, FILE_KEY) as connection:
         assert read_format(connection) == FORMAT
 
 
@@ -254,6 +256,58 @@ def test_another_database_under_the_same_key_is_no_vault(path: Path, open_: Any)
         open_(path, FILE_KEY)
 
 
+@pytest.mark.parametrize("value", ["NULL", "1"])
+@pytest.mark.parametrize("open_", OPENERS)
+def test_a_format_of_another_type_is_no_format(path: Path, open_: Any, value: str) -> None:
+    """A STRICT table checks what SQLite inserts, not what a file already holds."""
+    connection = raw_connection(path)
+    connection.execute("DROP TRIGGER meta_update")
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'meta'", (LOOSE_META,))
+    connection.execute("PRAGMA schema_version = 1000")
+    connection.close()
+    connection = raw_connection(path)
+    connection.execute(f"UPDATE meta SET value = {value} WHERE key = 'format'")
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'meta'", (META_TABLE,))
+    connection.close()
+    with pytest.raises(DamagedError, match="says no format"):
+        open_(path, FILE_KEY)
+
+
+@pytest.mark.parametrize("open_", [connect_inspect, connect_read, upgrade])
+def test_a_view_in_the_place_of_meta_is_not_read(path: Path, open_: Any) -> None:
+    """Who has the file key can make one without end: reading it would never return."""
+    _without_meta(path)
+    connection = raw_connection(path)
+    connection.execute(
+        "CREATE VIEW meta AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+        " SELECT 'format' AS key, x'01000000' AS value FROM n WHERE i < 0"
+    )
+    connection.close()
+    with pytest.raises(DamagedError, match="it is no vault"):
+        open_(path, FILE_KEY)
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE sqlite_schema SET sql = sql || CAST(x'2d2dff' AS TEXT) WHERE name = 'meta'",
+        "INSERT INTO sqlite_schema VALUES ('table', 'x', 'x', 0, CAST(x'43524541ff' AS TEXT))",
+    ],
+)
+@pytest.mark.parametrize("open_", [connect_inspect, connect_read, upgrade])
+def test_text_that_is_no_text_is_damage_and_not_quoted(path: Path, open_: Any, forgery: str) -> None:
+    """The library fails on it in two ways of its own, and its sentence holds the bytes."""
+    connection = raw_connection(path)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(forgery)
+    connection.close()
+    with pytest.raises(DamagedError) as raised:
+        open_(path, FILE_KEY)
+    assert "CREA" not in str(raised.value)
+
+
 @pytest.mark.parametrize("open_", OPENERS)
 def test_a_refused_vault_is_closed(path: Path, open_: Any) -> None:
     """No file stays open. Looking cannot remove the empty log that SQLite makes for it."""
@@ -329,7 +383,7 @@ def test_a_step_that_fails_changes_nothing(path: Path, statement: str) -> None:
     broken = Step(FORMAT + 1, ("CREATE TABLE later (a)", statement))
     with pytest.raises(RefusedStatementError):
         upgrade(path, FILE_KEY, (*STEPS, broken))
-    with connect_append(path, FILE_KEY) as connection:
+    with connect_inspect(path, FILE_KEY) as connection:
         assert read_format(connection) == FORMAT
     assert upgrade(path, FILE_KEY, (*STEPS, STEP_2)) == FORMAT
 
@@ -348,7 +402,7 @@ def test_steps_that_leave_a_vault_unsound_change_nothing(path: Path) -> None:
     )
     with pytest.raises(DamagedError, match="fails its check: NULL value in later"):
         upgrade(path, FILE_KEY, (*STEPS, unsound))
-    with connect_append(path, FILE_KEY) as connection:
+    with connect_inspect(path, FILE_KEY) as connection:
         assert read_format(connection) == FORMAT
 
 
@@ -374,8 +428,8 @@ def test_a_damaged_vault_is_not_upgraded(path: Path) -> None:
     path.write_bytes(whole[:-4096] + bytes(4096))
     with pytest.raises(DamagedError, match="fails its check: HMAC verification failed for page"):
         upgrade(path, FILE_KEY, (*STEPS, STEP_2))
-    with connect_append(path, FILE_KEY) as append:
-        assert read_format(append) == FORMAT
+    with connect_inspect(path, FILE_KEY) as inspect:
+        assert read_format(inspect) == FORMAT
 
 
 def test_an_independent_implementation_reads_the_vault(path: Path) -> None:

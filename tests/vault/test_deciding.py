@@ -365,6 +365,18 @@ def test_a_damaged_view_stops_the_batch(pod: TestPod) -> None:
     assert len(pod.items()) == 1
 
 
+@pytest.mark.parametrize("sql", ["UPDATE slot SET items = 9223372036854775807", "UPDATE slot SET bytes = -1"])
+def test_counters_that_cannot_be_true_stop_the_batch(pod: TestPod, sql: str) -> None:
+    """One more than 63 bits hold is an error of the library's own, which nobody expects."""
+    slot = pod.slot()
+    assert send(pod, pod.submission(slot)) == [STORED]
+    with pod.forging() as vault:
+        vault.execute(sql)
+
+    with pod.writer() as writer, pytest.raises(DamagedError, match="beyond what it can have stored"):
+        writer.commit(pod.policy, [pod.submission(slot)])
+
+
 PROBES = st.fixed_dictionaries(
     {"id": st.sampled_from(["guessed-id", "another-id"])},
     optional={"text": st.sampled_from(["x", "y"]), "height": st.sampled_from([1, "tall"])},

@@ -119,6 +119,23 @@ def test_an_erased_item_keeps_its_receipt(pod: TestPod, slot: OpenedSlot) -> Non
     assert pod.check().findings == []
 
 
+def test_a_proof_of_another_type_is_damage(pod: TestPod, slot: OpenedSlot) -> None:
+    """A STRICT table checks what SQLite inserts, not what a file made by hand holds."""
+    store(pod, [note(pod, slot, 1), note(pod, slot, 2)])
+    with pod.forging() as vault:
+        vault.execute("PRAGMA writable_schema = ON")
+        ((strict,),) = vault.execute("SELECT sql FROM sqlite_schema WHERE name = 'item'").fetchall()
+        for sql in (strict.replace("STRICT", "").replace("NOT NULL", ""), strict):
+            vault.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'item'", (sql,))
+            vault.execute("PRAGMA writable_schema = RESET")
+            if sql != strict:
+                vault.execute("UPDATE item SET digest = NULL WHERE seq = 2")
+                vault.execute("PRAGMA writable_schema = ON")
+
+    with pytest.raises(DamagedError, match="holds what its column cannot have"):
+        store(pod, [note(pod, slot, 1)])
+
+
 LOST = {
     "first batch": ("DELETE FROM batch WHERE batch = 1", 1, "an item has no batch"),
     "batch": ("DELETE FROM batch WHERE batch = 2", 3, "an item has no batch"),

@@ -129,6 +129,16 @@ def test_a_recipient_that_came_later_reads_earlier_batches(full: TestPod) -> Non
             next(items)
 
 
+def test_a_batch_no_memory_holds_is_not_read(full: TestPod) -> None:
+    """Zeros cost whoever plants them next to nothing, and a maintainer's machine all it has."""
+    with full.forging() as vault:
+        vault.execute("UPDATE item SET sealed = zeroblob(35000000) WHERE seq IN (1, 2)")
+
+    with pytest.raises(DamagedError, match="batch 1 is larger than any batch can be"):
+        full.items()
+    assert any("larger than any batch" in finding for finding in full.check().findings)
+
+
 MISSING = {
     "item": ("DELETE FROM item WHERE seq = 1", "batch 1 lacks items"),
     "first batch": ("DELETE FROM batch WHERE batch = 1", "a batch is missing beside batch 2"),

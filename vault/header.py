@@ -7,7 +7,7 @@ names no batch number, so a batch keeps it when it moves to another file.
 
 What is not here: sealing (``vault.sealing``), the log (``vault.tree``,
 ``vault.notes``), and the proof that an item is in it (``vault.receipts``).
-See FORMAT.md, "Batches".
+See FORMAT.md, "A batch".
 """
 
 from __future__ import annotations

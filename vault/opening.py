@@ -2,7 +2,7 @@
 
 An identity is one 32-byte seed; its sealing key and its signing key are
 derived, so that 64 hex digits on paper recover all of it. FORMAT.md, "Keys"
-and "Opening a batch".
+and "A batch".
 """
 
 from __future__ import annotations

@@ -7,18 +7,24 @@ text that a spreadsheet would take for a formula with an apostrophe before it.
 
 from __future__ import annotations
 
+import re
+
 from maintainer_tools.times import is_day as begins_a_day
 from maintainer_tools.times import iso, iso_day
 from vault.properties import Scalar, ValueType
 from vault.schema import as_text, read_value
 
-# What a spreadsheet evaluates: OWASP, "CSV Injection".
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet evaluates: OWASP, "CSV Injection". Full-width signs are signs in East Asian
+# editions, and importers that trim cells drop white space and what cannot be seen before a sign.
+_FORMULA = re.compile(
+    r"[\t\r\n]|[\s\0\u200b-\u200f\u2060\ufeff]*[=+\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+    r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"
+)
 
 
 def escaped(text: str) -> str:
     """Text as a cell that no spreadsheet evaluates."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def cell(value: Scalar | None, value_type: ValueType, *, is_day: bool = False) -> str:

@@ -33,8 +33,8 @@ CSV: one file a type; RFC 4180, UTF-8, no byte order mark. Columns: id, from,
 received, then dateCreated, dateModified and deleted if an item has them, then the
 properties under their labels; a label used twice has the property's name behind it.
   absent      an empty cell, as empty text is; absent dates are when it was received
-  Text        as it is; with an apostrophe first if it begins with = + - @, a tab or
-              a carriage return, because a spreadsheet would run it
+  Text        as it is; with an apostrophe first if it begins with = + - @, also full-width
+              or behind white space, a tab or a line end: a spreadsheet would run it
   Integer     36
   Real        36.0; the same float64 comes back
   Bool        true, false

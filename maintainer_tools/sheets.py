@@ -25,6 +25,13 @@ _DELETED = "deleted"
 _OWN = frozenset(("id", "type", _DELETED, *_DATES))
 _KINDS = {bool: ValueType.BOOL, int: ValueType.INTEGER, float: ValueType.REAL, str: ValueType.TEXT}
 _DIGEST_DIGITS = 8
+_DEVICES = frozenset(
+    (
+        *("con", "prn", "aux", "nul"),
+        *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
+    )
+)
+"""Names that Windows keeps for devices, whatever follows a point: an export there could not be opened."""
 
 
 class Seen(msgspec.Struct):
@@ -136,9 +143,9 @@ def settled(seen: Mapping[str, Seen], schema: Mapping[str, MergedProperty]) -> I
 
 
 def _file_names(types: Sequence[str]) -> dict[str, str]:
-    """A file's name for each type, different also where case makes no difference."""
+    """A file's name for each type, different also where case makes no difference, and nowhere a device's."""
     names: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = set(_DEVICES)
     for item_type in types:
         stem = item_type
         while stem.lower() in taken:

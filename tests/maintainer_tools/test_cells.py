@@ -49,11 +49,35 @@ def test_a_column_of_days_has_days() -> None:
     assert cell(MIDNIGHT, ValueType.DATETIME, is_day=True) == "2007-11-11"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "=",
+        "+",
+        "-",
+        "@",
+        "\t",
+        "\r",
+        "\n",
+        "\uff1d",
+        "\uff0b",
+        "\uff0d",
+        "\uff20",
+        " =",
+        "\u3000+",
+        "\ufeff\0 @",
+    ],
+)
 def test_text_that_a_spreadsheet_would_evaluate_gets_an_apostrophe(start: str) -> None:
     """`=HYPERLINK(...)` in a cell runs on the maintainer's machine (CSV injection)."""
     assert escaped(f"{start}1+1") == f"'{start}1+1"
     assert cell(f"{start}1+1", ValueType.TEXT) == f"'{start}1+1"
+
+
+@pytest.mark.parametrize("text", ["", " ", "a=1", "'=1", " two words", "1-2", "\u2212 5"])
+def test_other_text_stays_as_it_is(text: str) -> None:
+    """An apostrophe in a cell is one more thing to take out again."""
+    assert escaped(text) == text
 
 
 @given(FLOATS)

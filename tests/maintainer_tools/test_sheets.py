@@ -137,6 +137,14 @@ def test_types_that_differ_in_case_get_files_that_do_not() -> None:
     assert len({sheet.file.lower() for sheet in sheets.values()}) == 3
 
 
+@pytest.mark.parametrize("item_type", ["CON", "nul", "Com1", "LPT9"])
+def test_no_file_has_a_devices_name(item_type: str) -> None:
+    """Windows opens no CON.csv: a contributor's type must not make an export unreadable there."""
+    (sheet,) = plan(survey([_item(item_type)]), {}).values()
+
+    assert sheet.file.startswith(f"{item_type}_")
+
+
 @given(st.sets(st.from_regex(r"\A[aA][bB]?\Z") | st.just("a_" + "ca978112"), min_size=1, max_size=6))
 def test_every_type_has_a_file_of_its_own(types: set[str]) -> None:
     """Also one whose name looks like the way out of a collision."""

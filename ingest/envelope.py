@@ -28,6 +28,8 @@ OWN_KEYS = 4
 """Keys of an envelope without extras beside the payload's own: auth, type, databaseKey, payload."""
 MOST_BRACKETS = 10_000
 """Objects and arrays the structural scan is willing to build, ignored extras included."""
+MOST_EXTRA_KEYS = 10_000
+"""Keys beside the payload's that the structural scan is willing to compare."""
 MOST_SEARCHED_BYTES = 64 << 10
 """A larger body is not decoded again just to name the field at fault."""
 
@@ -168,10 +170,13 @@ def refuse_duplicates(body: bytes, payload: Payload) -> None:
 
     Raises:
         Refused: 400; a key stands twice, or the ignored extras hold more
-            objects than the scan is willing to look through.
+            objects or keys than the scan is willing to look through.
     """
     distinct = len(payload) + OWN_KEYS
     if body.count(b":") == distinct:
         return
-    if _STRING_AND_COLON.findall(body).count(b":") != distinct:
+    keys = _STRING_AND_COLON.findall(body).count(b":")
+    if keys > distinct + MOST_EXTRA_KEYS:
+        raise Refused(malformed(f"the body: at most {MOST_EXTRA_KEYS} keys beside the payload were expected"))
+    if keys != distinct:
         _scan(body)

@@ -25,7 +25,8 @@ from vault.errors import VaultError
 
 DIGEST_BYTES = 8
 MOST_LINES_A_SECOND = 100
-"""Lines about requests and failures; the rest of a second is only counted, so that nobody fills the disk."""
+"""Lines about requests, and of each kind of failure; the rest of a second is only counted, so that nobody
+fills the disk, nor hides a failure behind requests that are refused."""
 ERROR_ID_BYTES = 6
 
 Field = str | int | float | None
@@ -67,7 +68,7 @@ class Log:
         self._key = entropy(32)
         self._statuses: Counter[int] = Counter()
         self._second = 0
-        self._lines = 0
+        self._lines: Counter[str] = Counter()
         self._unwritten = 0
 
     def event(self, event: str, **fields: Field) -> None:
@@ -96,16 +97,18 @@ class Log:
 
     def _request(self, owner: bytes, status: int, body_bytes: int, seconds: float) -> None:
         ms = round(seconds * 1000, 3)
-        if self._has_room():
+        if self._has_room("request"):
             self.event("request", owner=self.digest(owner), status=status, body_bytes=body_bytes, ms=ms)
 
-    def _has_room(self) -> bool:
+    def _has_room(self, event: str) -> bool:
         second = self._now_ms() // 1000
         if second != self._second:
-            self._second, self._lines = second, 0
-        self._lines += 1
-        self._unwritten += self._lines > MOST_LINES_A_SECOND
-        return self._lines <= MOST_LINES_A_SECOND
+            self._second = second
+            self._lines.clear()
+        self._lines[event] += 1
+        is_room = self._lines[event] <= MOST_LINES_A_SECOND
+        self._unwritten += not is_room
+        return is_room
 
     def failure(self, event: str, error: BaseException, owner: bytes | None = None) -> str:
         """Write one line about an error: our own sentence, or where a foreign one was raised.
@@ -122,7 +125,7 @@ class Log:
         else:
             # Neither its text nor its locals: both may hold what a client sent.
             fields["at"] = " ".join(_place(frame) for frame in traceback.extract_tb(error.__traceback__))
-        if self._has_room():
+        if self._has_room(event):
             self.event(event, **fields)
         return error_id
 

@@ -95,6 +95,19 @@ def test_lines_a_second_are_bounded_and_the_rest_is_counted() -> None:
     assert summary["lines_left_out"] == 50
 
 
+def test_refused_requests_hide_no_failure() -> None:
+    """Anybody can make those without end; why a pod takes nothing must still be read."""
+    written = _Written()
+    for _ in range(MOST_LINES_A_SECOND + 50):
+        written.log.refused(OWNER, 403, 1, 0.001)
+    written.log.failure("policy_refused", DamagedError("why"))
+    assert written.lines[-1]["event"] == "policy_refused"
+
+    for _ in range(MOST_LINES_A_SECOND + 50):
+        written.log.failure("commit_failed", DamagedError("why"))
+    assert [line["event"] for line in written.lines].count("commit_failed") == MOST_LINES_A_SECOND
+
+
 def test_a_summary_counts_since_the_last_one_and_is_silent_when_nothing_happened() -> None:
     """A quiet server writes nothing."""
     written = _Written()

@@ -207,9 +207,13 @@ def read_format(connection: Rows) -> int:
 def _said_format(connection: Rows) -> int:
     try:
         found = connection.execute("SELECT value FROM meta WHERE key = ?", (_FORMAT_KEY,))
+    except RefusedStatementError as exc:
+        raise DamagedError(_NO_VAULT) from exc
+    # A page that fails its checks says so itself; what follows is about what the row holds.
+    try:
         ((value,),) = typed(found, list[tuple[bytes]])
         return from_le32(value)
-    except (RefusedStatementError, ValueError, MalformedError, DamagedError) as exc:
+    except (ValueError, MalformedError, DamagedError) as exc:
         raise DamagedError(_NO_VAULT) from exc
 
 

@@ -8,6 +8,8 @@ program does. Not here: what is said, and exit codes (`maintainer_tools.exits`).
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import shutil
 import sys
@@ -27,6 +29,8 @@ ELLIPSIS = "..."
 # overrides turn `exe.txt` around, tags hide text. Not the two joiners, which words are spelled with.
 _ESCAPED_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _JOINERS = frozenset(("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"))
+# Of these, what a terminal obeys: the controls beyond ASCII, line ends, marks of direction, tags.
+_OBEYED = re.compile(r"[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _LAST_8_BIT, _LAST_16_BIT = 0xFF, 0xFFFF
 
 _SCRIPT = "shared-pod"
@@ -85,9 +89,21 @@ def put(line: str) -> None:
     click.echo(line)
 
 
+def json_line(document: Any) -> bytes:
+    r"""Return a JSON document that a terminal can be shown, in UTF-8, with a newline.
+
+    JSON escapes the controls of ASCII only. The others, and what turns text
+    around, are written as `\u202e` here, which says the same to a program.
+    """
+    encoded = msgspec.json.encode(document)
+    if not encoded.isascii():
+        encoded = _OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], encoded.decode()).encode()
+    return encoded + b"\n"
+
+
 def put_json(document: Any) -> None:
     """Print one JSON document, a line, on stdout."""
-    put(msgspec.json.encode(document).decode())
+    put(json_line(document).decode().removesuffix("\n"))
 
 
 def put_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

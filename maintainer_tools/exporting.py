@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from maintainer_tools.console import json_line
 from vault.errors import MissingError
 from vault.files import PRIVATE_FILE
 from vault.items import SCHEMA_TYPE
@@ -79,4 +80,4 @@ def line_of(item: StoredItem) -> bytes:
         "_seq": item.seq,
         "_received": item.ms,
     }
-    return msgspec.json.encode(document) + b"\n"
+    return json_line(document)

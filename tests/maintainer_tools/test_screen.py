@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import unicodedata
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.cells import cell_len
 
 from contributor_tools.console import clean as contributors_clean
 from maintainer_tools import console
-from maintainer_tools.console import clean, command_name, shortened, table_lines
+from maintainer_tools.console import clean, command_name, json_line, shortened, table_lines
 
 JOINERS = "\u200c\u200d"
 ANY_TEXT = st.text(st.characters(codec=None, categories=None))
@@ -37,6 +38,23 @@ ANY_TEXT = st.text(st.characters(codec=None, categories=None))
 def test_controls_are_shown_not_obeyed(hostile: str, shown: str) -> None:
     """A stored value could clear the screen, fake a line or turn a name around."""
     assert clean(hostile) == shown
+
+
+@pytest.mark.parametrize(
+    "hostile", ["\x9b31m", "\u202eexe.txt", "\u2066", "\u2028", "\ufeff", "\U000e0041", "\x1b[2J"]
+)
+def test_json_shows_controls_too(hostile: str) -> None:
+    """`ls --json` goes to a terminal as well, and JSON itself escapes the controls of ASCII only."""
+    line = json_line({"text": hostile, "type": "na\u200dme \u00e9"})
+    assert hostile[0] not in line.decode()
+    assert "na\u200dme \u00e9" in line.decode()
+
+
+@given(st.text())
+def test_json_says_what_it_said(text: str) -> None:
+    """An escape is the same character to every program that reads JSON."""
+    assert json.loads(json_line({"text": text})) == {"text": text}
+    assert json_line({"text": text}).count(b"\n") == 1
 
 
 @given(ANY_TEXT)

@@ -15,32 +15,24 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from vault.connection import AppendConnection
-from vault.database import connect_append, connect_inspect
+from vault.database import connect_append
 from vault.deciding import Deciding, SlotStates, Submission, decide
 from vault.errors import (
     BusyError,
-    DamagedError,
-    MalformedError,
     OutcomeUnknownError,
     PolicyError,
     StorageError,
 )
 from vault.files import replace_file
+from vault.inspecting import Inspected, inspect
 from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
-from vault.layout import require_layout
-from vault.ledger import Extension, Ledger, LogHead, check_head, load_ledger, read_log_head
+from vault.ledger import Extension
 from vault.locks import Lock, WriterTurn, hold_vault
-from vault.meta import load_meta
-from vault.migrations import FORMAT
-from vault.page_one import verify_page_one
 from vault.pod import PodFolder
-from vault.policies import Policy, check_successor, parse_policy
+from vault.policies import Policy, check_successor
 from vault.proving import BatchProofs, Receipts, proofs_of
-from vault.rows import Rows, typed
 from vault.sealing import Entropy, seal_batch
-from vault.torn import check_newest, check_pages
-from vault.wal import Survey
 from vault.writing import write_batch, write_slots
 
 MAX_BATCH_BYTES = 8 << 20
@@ -81,22 +73,6 @@ class _Tools(msgspec.Struct, frozen=True):
     entropy: Entropy
 
 
-class _Inspected(msgspec.Struct, frozen=True):
-    """What was found before the vault is opened to append.
-
-    Attributes:
-        ledger: Its log.
-        policy: The policy it accepted last.
-        warnings: Sentences for the maintainer.
-        is_settled: Whether its write-ahead log held nothing.
-    """
-
-    ledger: Ledger
-    policy: Policy
-    warnings: list[str]
-    is_settled: bool
-
-
 class Writer:
     """A vault open for appending; made by ``open_writer``.
 
@@ -120,7 +96,7 @@ class Writer:
     )
 
     def __init__(
-        self, tools: _Tools, connection: AppendConnection, locks: _Locks, inspected: _Inspected
+        self, tools: _Tools, connection: AppendConnection, locks: _Locks, inspected: Inspected
     ) -> None:
         self._tools = tools
         self._connection = connection
@@ -293,43 +269,7 @@ def _answers(submissions: Sequence[Submission], decided: Deciding, receipts: Rec
     ]
 
 
-def _accepted_policy(rows: Rows) -> Policy:
-    found = rows.execute(
-        "SELECT revision, hash, pod_toml, slots_json FROM policy ORDER BY revision DESC LIMIT 1"
-    )
-    if not found:
-        raise DamagedError("the vault holds no policy; restore a snapshot")
-    ((revision, digest, pod_toml, slots_json),) = typed(found, list[tuple[int, bytes, bytes, bytes]])
-    policy = parse_policy(pod_toml, slots_json)
-    if (policy.revision, policy.digest) != (revision, digest):
-        raise DamagedError("the newest policy in the vault is not the one its row names; restore a snapshot")
-    return policy
-
-
-def _inspect(folder: PodFolder, policy: Policy, file_key: FileKey) -> _Inspected:
-    """Check all that needs no identity, and change nothing: what is refused keeps its write-ahead log."""
-    verify_page_one(folder.vault, file_key)
-    head, log = read_log_head(folder), check_pages(folder)
-    with connect_inspect(folder.vault, file_key) as rows:
-        try:
-            return _look(rows, policy, head, log)
-        except MalformedError as exc:
-            raise DamagedError(f"the vault holds something else than its format says: {exc}") from exc
-
-
-def _look(rows: Rows, policy: Policy, head: LogHead, log: Survey) -> _Inspected:
-    pod_id, log_keys = policy.pod_id, policy.vault_logs
-    require_layout(rows, FORMAT)
-    check_newest(rows, log)
-    meta = load_meta(rows, pod_id)
-    ledger = load_ledger(rows, pod_id=pod_id, epoch=meta.epoch, log_keys=log_keys)
-    warning = check_head(rows, ledger, head, pod_id=pod_id, log_keys=log_keys)
-    accepted = _accepted_policy(rows)
-    check_successor(accepted, policy)
-    return _Inspected(ledger, accepted, [warning] if warning else [], is_settled=not log.commits)
-
-
-def _open(tools: _Tools, file_key: FileKey, locks: _Locks, inspected: _Inspected) -> Writer:
+def _open(tools: _Tools, file_key: FileKey, locks: _Locks, inspected: Inspected) -> Writer:
     _, turn = locks
     held = turn.try_exclusive()
     if held is None:
@@ -398,7 +338,7 @@ def open_writer(
         undo.callback(vault_lock.close)
         turn = WriterTurn(folder.path)
         undo.callback(turn.close)
-        inspected = _inspect(folder, policy, file_key)
+        inspected = inspect(folder, policy, file_key)
         tools = _Tools(folder, log_key, now_ms, entropy)
         writer = _open(tools, file_key, (vault_lock, turn), inspected)
         undo.pop_all()

@@ -9,6 +9,7 @@ repeats itself for the same seed.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import random
 import subprocess
@@ -22,12 +23,12 @@ from vault.caveats import Caveats
 from vault.checking import Report, check_vault
 from vault.deciding import Submission
 from vault.founding import POD_FOLDER, Founding, draw_keys, found_home
-from vault.invites import issue, publish, reissue, revoke
+from vault.invites import found_policy, issue, publish, reissue, revoke
 from vault.items import Item, commitment, item_salt, parse_item, server_id
 from vault.links import Invite
 from vault.locks import Patience
 from vault.pod import PodFolder
-from vault.policies import Policy, load_policy
+from vault.policies import Policy, load_policy, parse_policy
 from vault.properties import Scalar, ValueType
 from vault.reader import Reader, StoredItem, open_reader
 from vault.receipts import VerifiedReceipt, decode_receipt, verify_receipt
@@ -123,6 +124,17 @@ class TestPod:
         pod_toml = POD_TOML.format(owner=self.owner, policy=policy, more=more).encode()
         self._publish(reissue(self.policy, self.keys.identity, pod_toml))
 
+    def policy_anew(self) -> Policy:
+        """A policy that starts over at revision 1, as from one who lost slots.json. Not published."""
+        slots_json = found_policy(
+            self.policy.pod_toml,
+            self.keys.identity,
+            pod_id=self.policy.pod_id,
+            file_key=self.keys.file_key,
+            log_public=self.keys.log_key.public,
+        )
+        return parse_policy(self.policy.pod_toml, slots_json)
+
     def _publish(self, policy: Policy) -> None:
         publish(self.folder, policy)
         self.policy = load_policy(self.folder)
@@ -216,6 +228,28 @@ class TestPod:
         """Everything stored, in order. Not while a writer of this process is open."""
         with self.reader() as reader:
             return list(reader.items())
+
+    def crash_after(self, home: Path, *submissions: Submission) -> TestPod:
+        """What a kill right after one batch leaves, in ``home``; this pod itself is closed well."""
+        with self.writer() as writer:
+            writer.commit(self.policy, submissions)
+            crashed = self.crashed(home)
+        assert crashed.folder.wal.stat().st_size > 0
+        return crashed
+
+    def whole_ids(self) -> list[str]:
+        """Every item's id, in order, of a vault that has no fault. Not while a writer is open here."""
+        assert self.check().findings == []
+        return [item.id for item in self.items()]
+
+    def digests(self) -> dict[str, str]:
+        """What the vault, its log and log.head hold; an empty log is what looking leaves behind."""
+        files = (self.folder.vault, self.folder.wal, self.folder.log_head)
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+            if path.exists() and (path != self.folder.wal or path.stat().st_size)
+        }
 
     def check(self) -> Report:
         """Check the whole vault. Not while a writer of this process is open."""

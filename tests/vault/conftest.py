@@ -13,3 +13,12 @@ from tests.support.pods import TestPod, new_pod
 def pod(tmp_path: Path) -> TestPod:
     """An empty pod that lets contributors declare; a Note may have a Text named ``text``."""
     return new_pod(tmp_path)
+
+
+@pytest.fixture
+def used(pod: TestPod) -> TestPod:
+    """A pod whose vault was closed well, with one batch of two items: item-1 and item-2."""
+    slot = pod.slot()
+    with pod.writer() as writer:
+        writer.commit(pod.policy, [pod.submission(slot, id=f"item-{i}", text="x") for i in (1, 2)])
+    return pod

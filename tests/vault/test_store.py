@@ -1,8 +1,7 @@
-"""The writer: opened only where all is well, answering only what is durable, closed without a loss."""
+"""The writer: one at a time, answering only what is durable, closed without a loss."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,27 +17,14 @@ from tests.support.child import Child
 from tests.support.pods import PATIENCE, START_MS, TestPod
 from vault.errors import (
     BusyError,
-    DamagedError,
-    EmptyFileError,
-    ForeignPodError,
-    FormatTooNewError,
-    FormatTooOldError,
     LockedError,
-    MissingError,
     OutcomeUnknownError,
-    PlaintextError,
     PolicyError,
-    RollbackError,
-    TornError,
-    TruncatedError,
-    VaultError,
-    WrongKeyError,
 )
-from vault.invites import found_policy, reissue
+from vault.invites import reissue
 from vault.judging import Outcome
-from vault.keys import FileKey, LogKey
 from vault.locks import Patience, copying, hold_vault
-from vault.notes import Checkpoint, origin_of, read_checkpoint, sign_checkpoint
+from vault.notes import read_checkpoint
 from vault.opening import Identity
 from vault.policies import Policy, parse_policy, signed_bytes
 from vault.store import TRUNCATE_FRAMES, Answer, Writer
@@ -47,42 +33,17 @@ AT_ONCE = Patience(0, time.monotonic, time.sleep)
 STRANGER = Identity(bytes(range(32)))
 
 
-@pytest.fixture
-def full(pod: TestPod) -> TestPod:
-    """A vault that was closed well, with one batch of two items."""
-    slot = pod.slot()
-    with pod.writer() as writer:
-        writer.commit(pod.policy, [pod.submission(slot, id=f"item-{i}", text="x") for i in (1, 2)])
-    return pod
-
-
 def crash(pod: TestPod, tmp_path: Path) -> TestPod:
-    """What a kill leaves after one more batch of one item."""
-    writer = pod.open_writer()
+    """What a kill leaves after one more item."""
     pod.clock.ms += 1000
-    writer.commit(pod.policy, [pod.submission(pod.slots["field-team"], id="item-3", text="x")])
-    crashed = pod.crashed(tmp_path / "crashed")
-    assert writer.close()
-    assert crashed.folder.wal.stat().st_size > 0
-    return crashed
+    item = pod.submission(pod.slots["field-team"], id="item-3", text="x")
+    return pod.crash_after(tmp_path / "crashed", item)
 
 
 def send(pod: TestPod, writer: Writer, **payload: str) -> Answer:
     """Commit one item of the pod's only slot."""
     (answer,) = writer.commit(pod.policy, [pod.submission(pod.slots["field-team"], **payload)])
     return answer
-
-
-def digests(pod: TestPod) -> dict[str, str]:
-    """What the vault, its log and log.head hold."""
-    files = (pod.folder.vault, pod.folder.wal, pod.folder.log_head)
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.exists()}
-
-
-def ids(pod: TestPod) -> list[str]:
-    """Every item's id, in order, of a vault that has no fault."""
-    assert pod.check().findings == []
-    return [item.id for item in pod.items()]
 
 
 # Opening
@@ -100,26 +61,26 @@ def test_a_new_vault_opens_without_a_warning(pod: TestPod) -> None:
     assert not pod.folder.log_head.exists()
 
 
-def test_a_log_head_that_is_missing_is_a_warning_and_written_anew(full: TestPod) -> None:
+def test_a_log_head_that_is_missing_is_a_warning_and_written_anew(used: TestPod) -> None:
     """At the latest when the vault is closed."""
-    expected = full.folder.log_head.read_bytes()
-    full.folder.log_head.unlink()
+    expected = used.folder.log_head.read_bytes()
+    used.folder.log_head.unlink()
 
-    with full.writer() as writer:
+    with used.writer() as writer:
         assert len(writer.warnings) == 1
 
-    assert full.folder.log_head.read_bytes() == expected
+    assert used.folder.log_head.read_bytes() == expected
 
 
-def test_what_a_crash_left_in_the_log_is_moved_before_the_first_answer(full: TestPod, tmp_path: Path) -> None:
+def test_what_a_crash_left_in_the_log_is_moved_before_the_first_answer(used: TestPod, tmp_path: Path) -> None:
     """It may have been in the page cache only: a retry must not acknowledge what was never synced."""
-    crashed = crash(full, tmp_path)
+    crashed = crash(used, tmp_path)
 
     with crashed.writer() as writer:
         assert crashed.folder.wal.stat().st_size == 0
         assert send(crashed, writer, id="item-3", text="x").outcome is Outcome.RETRY
 
-    assert ids(crashed) == ["item-1", "item-2", "item-3"]
+    assert crashed.whole_ids() == ["item-1", "item-2", "item-3"]
 
 
 def test_one_writer_at_a_time(pod: TestPod) -> None:
@@ -137,175 +98,9 @@ def test_a_tool_that_holds_the_vault_keeps_the_writer_out(pod: TestPod) -> None:
         pod.open_writer()
 
 
-def forge(sql: str) -> Callable[[TestPod], None]:
-    """Change a closed vault by one statement."""
-
-    def put(pod: TestPod) -> None:
-        with pod.forging() as vault:
-            vault.execute(sql)
-
-    return put
-
-
-def cut(to_bytes: int) -> Callable[[TestPod], None]:
-    """Shorten vault.db."""
-    return lambda pod: os.truncate(pod.folder.vault, to_bytes)
-
-
-PLAINTEXT = b"SQLite format 3\0" + bytes(4080)
-REFUSED: dict[str, tuple[Callable[[TestPod], object], type[VaultError], str]] = {
-    "missing": (lambda pod: pod.folder.vault.unlink(), MissingError, "does not exist"),
-    "empty": (cut(0), EmptyFileError, "is empty"),
-    "plaintext": (lambda pod: pod.folder.vault.write_bytes(PLAINTEXT), PlaintextError, "unencrypted"),
-    "cut inside a page": (cut(10_000), TruncatedError, "ends inside a page"),
-    "cut between pages": (cut(4 * 4096), TruncatedError, "ends after page"),
-    "an item short": (forge("DELETE FROM item WHERE seq = 2"), DamagedError, "lacks items"),
-    "a policy under another number": (
-        forge("UPDATE policy SET revision = revision + 7"),
-        DamagedError,
-        "not the one its row names",
-    ),
-    "of another pod": (
-        forge("UPDATE meta SET value = zeroblob(32) WHERE key = 'pod_id'"),
-        ForeignPodError,
-        "another pod",
-    ),
-    "of a later format": (
-        forge("UPDATE meta SET value = x'02000000' WHERE key = 'format'"),
-        FormatTooNewError,
-        "use a later version",
-    ),
-    "of an earlier format": (
-        forge("UPDATE meta SET value = x'00000000' WHERE key = 'format'"),
-        FormatTooOldError,
-        "run `upgrade`",
-    ),
-    "without a policy": (forge("DELETE FROM policy"), DamagedError, "holds no policy"),
-    "with a policy that is none": (
-        forge("UPDATE policy SET slots_json = x'00'"),
-        DamagedError,
-        "something else than its format says",
-    ),
-    "with another schema": (forge("CREATE TABLE more (a)"), DamagedError, "tables or triggers"),
-}
-
-
-@pytest.mark.parametrize(("put", "error", "sentence"), REFUSED.values(), ids=REFUSED)
-def test_a_vault_that_is_not_well_is_refused_unchanged(
-    full: TestPod, put: Callable[[TestPod], object], error: type[VaultError], sentence: str
-) -> None:
-    """Each by its own kind; nothing is created, repaired or migrated, and no lock is kept."""
-    put(full)
-    before = digests(full)
-
-    for _ in range(2):
-        with pytest.raises(error, match=sentence):
-            full.open_writer()
-
-        found = digests(full)
-        # An empty log is what looking leaves behind.
-        if not full.folder.wal.exists() or not full.folder.wal.stat().st_size:
-            found.pop("vault.db-wal", None)
-        assert found == before
-
-
-def head_of(size: int, *, epoch: int = 1) -> Callable[[TestPod], object]:
-    """Let log.head name a log of this size, with a root that no log has."""
-    return lambda pod: pod.folder.log_head.write_bytes(
-        sign_checkpoint(Checkpoint(origin_of(pod.policy.pod_id, epoch), size, bytes(32)), pod.keys.log_key)
-    )
-
-
-def sign_anew(pod: TestPod) -> None:
-    """Publish a policy that starts over, as who lost slots.json might: revision 1 again."""
-    slots_json = found_policy(
-        pod.policy.pod_toml,
-        pod.keys.identity,
-        pod_id=pod.policy.pod_id,
-        file_key=pod.keys.file_key,
-        log_public=pod.keys.log_key.public,
-    )
-    pod.policy = parse_policy(pod.policy.pod_toml, slots_json)
-
-
-UNSETTLED: dict[str, tuple[Callable[[TestPod], object], type[VaultError], str]] = {
-    "another key": (
-        lambda pod: _with_keys(pod, file_key=FileKey(bytes(32))),
-        WrongKeyError,
-        "wrong key or damaged first page",
-    ),
-    "another log key": (
-        lambda pod: _with_keys(pod, log_key=LogKey(bytes(32))),
-        PolicyError,
-        "log.key is not one of the log keys",
-    ),
-    "an older policy": (sign_anew, PolicyError, "revision 2 was accepted already"),
-    "a larger log.head": (head_of(9), RollbackError, "holds 2 batches, log.head has seen 9"),
-    "a forked log.head": (head_of(1), RollbackError, "not the one log.head has seen at 1 batches"),
-    "a log.head of a later epoch": (head_of(1, epoch=2), RollbackError, "log.head has seen epoch 2"),
-    "plaintext": (lambda pod: pod.folder.vault.write_bytes(PLAINTEXT), PlaintextError, "unencrypted"),
-    "empty": (cut(0), EmptyFileError, "is empty"),
-    "missing": (lambda pod: pod.folder.vault.unlink(), MissingError, "does not exist"),
-    "cut between pages": (cut(4 * 4096), TornError, "of different times"),
-}
-
-
-def _with_keys(pod: TestPod, **keys: FileKey | LogKey) -> None:
-    pod.keys = msgspec.structs.replace(pod.keys, **keys)
-
-
-@pytest.mark.parametrize(("put", "error", "sentence"), UNSETTLED.values(), ids=UNSETTLED)
-def test_a_refused_vault_keeps_its_write_ahead_log(
-    full: TestPod,
-    tmp_path: Path,
-    put: Callable[[TestPod], object],
-    error: type[VaultError],
-    sentence: str,
-) -> None:
-    """Opening it with SQLite would checkpoint it, whatever came of it after: then nothing can be undone."""
-    crashed = crash(full, tmp_path)
-    put(crashed)
-    before = digests(crashed)
-
-    with pytest.raises(error, match=sentence):
-        crashed.open_writer()
-
-    assert digests(crashed) == before
-
-
-def test_yesterdays_vault_is_told_by_todays_log_head(full: TestPod, tmp_path: Path) -> None:
-    """A backup restored alone: what was acknowledged since is not in it."""
-    yesterday = full.crashed(tmp_path / "yesterday")
-    full.clock.ms += 1000
-    with full.writer() as writer:
-        send(full, writer, id="item-3", text="x")
-    shutil.copy(full.folder.log_head, yesterday.folder.log_head)
-
-    with pytest.raises(TornError, match=r"holds 1 batches, log\.head has seen 2: this is"):
-        yesterday.open_writer()
-
-    shutil.copy(full.folder.vault, yesterday.folder.vault)
-    assert ids(yesterday) == ["item-1", "item-2", "item-3"]
-
-
-def test_a_database_without_its_log_is_told(full: TestPod, tmp_path: Path) -> None:
-    """What copying vault.db alone from a running server gives; with its log it opens."""
-    crashed = crash(full, tmp_path)
-    wal = crashed.folder.wal.rename(tmp_path / "wal")
-
-    for _ in range(2):
-        with pytest.raises(TornError, match="without its write-ahead log"):
-            crashed.open_writer()
-
-    wal.rename(crashed.folder.wal)
-    with crashed.writer():
-        pass
-    assert ids(crashed) == ["item-1", "item-2", "item-3"]
-
-
-def test_another_process_that_reads_in_place_is_waited_for(full: TestPod, tmp_path: Path) -> None:
+def test_another_process_that_reads_in_place_is_waited_for(used: TestPod, tmp_path: Path) -> None:
     """Until it ends the log cannot be moved, so nothing of it may be acknowledged."""
-    crashed = crash(full, tmp_path)
+    crashed = crash(used, tmp_path)
     with Child("reader", crashed.folder.vault, crashed.keys.file_key.reveal().hex()) as child:
         assert int(child.ask("read")) > 0
 
@@ -314,7 +109,7 @@ def test_another_process_that_reads_in_place_is_waited_for(full: TestPod, tmp_pa
 
     with crashed.writer():
         pass
-    assert ids(crashed) == ["item-1", "item-2", "item-3"]
+    assert crashed.whole_ids() == ["item-1", "item-2", "item-3"]
 
 
 # Policies
@@ -378,16 +173,8 @@ def fork(pod: TestPod) -> Policy:
     return reissue(last, pod.keys.identity, pod.policy.pod_toml + b"# another\n")
 
 
-def start_over(pod: TestPod) -> Policy:
-    """Revision 1 again."""
-    current = pod.policy
-    sign_anew(pod)
-    older, pod.policy = pod.policy, current
-    return older
-
-
 BAD_POLICIES: dict[str, tuple[Callable[[TestPod], Policy], str]] = {
-    "older": (start_over, "revision 2 was accepted already"),
+    "older": (TestPod.policy_anew, "revision 2 was accepted already"),
     "of another line": (fork, "revision 2 was accepted already"),
     "of an untrusted signer": (stranger_signs, "does not lead to its signer"),
 }
@@ -395,20 +182,20 @@ BAD_POLICIES: dict[str, tuple[Callable[[TestPod], Policy], str]] = {
 
 @pytest.mark.parametrize(("make", "sentence"), BAD_POLICIES.values(), ids=BAD_POLICIES)
 def test_a_policy_that_may_not_follow_is_refused(
-    full: TestPod, make: Callable[[TestPod], Policy], sentence: str
+    used: TestPod, make: Callable[[TestPod], Policy], sentence: str
 ) -> None:
     """Nothing is stored under it; the accepted one goes on."""
-    policy = make(full)
-    item = full.submission(full.slots["field-team"], id="item-3", text="x")
-    with full.writer() as writer:
+    policy = make(used)
+    item = used.submission(used.slots["field-team"], id="item-3", text="x")
+    with used.writer() as writer:
         with pytest.raises(PolicyError, match=sentence):
             writer.commit(policy, [item])
         with pytest.raises(PolicyError, match=sentence):
             writer.accept(policy)
 
-        assert writer.commit(full.policy, [item])[0].outcome is Outcome.STORED
+        assert writer.commit(used.policy, [item])[0].outcome is Outcome.STORED
 
-    assert policies(full) == [1, 2]
+    assert policies(used) == [1, 2]
 
 
 # log.head
@@ -464,109 +251,109 @@ def fill_log(pod: TestPod, writer: Writer) -> int:
     return count
 
 
-def test_the_log_is_moved_when_it_has_grown(full: TestPod) -> None:
+def test_the_log_is_moved_when_it_has_grown(used: TestPod) -> None:
     """By the commit after, before it begins: 4 MB of log at most, where nobody copies."""
-    with full.writer() as writer:
-        count = fill_log(full, writer)
-        size = full.folder.vault.stat().st_size
+    with used.writer() as writer:
+        count = fill_log(used, writer)
+        size = used.folder.vault.stat().st_size
 
-        send(full, writer, text="x")
+        send(used, writer, text="x")
 
         assert writer._connection.wal_frames < 100
-        assert full.folder.vault.stat().st_size > size
+        assert used.folder.vault.stat().st_size > size
 
-    assert len(full.items()) == 2 + count + 1
+    assert len(used.items()) == 2 + count + 1
 
 
-def test_a_copy_keeps_the_log_from_being_moved(full: TestPod) -> None:
+def test_a_copy_keeps_the_log_from_being_moved(used: TestPod) -> None:
     """Commits go on, and vault.db stands still; the first commit after the copy catches up."""
-    with full.writer() as writer:
-        with copying(full.folder.path, PATIENCE):
-            before = full.folder.vault.read_bytes()
-            count = fill_log(full, writer)
-            send(full, writer, text="x")
-            assert full.folder.vault.read_bytes() == before
+    with used.writer() as writer:
+        with copying(used.folder.path, PATIENCE):
+            before = used.folder.vault.read_bytes()
+            count = fill_log(used, writer)
+            send(used, writer, text="x")
+            assert used.folder.vault.read_bytes() == before
             assert writer._connection.wal_frames > TRUNCATE_FRAMES
 
-        send(full, writer, text="x")
+        send(used, writer, text="x")
 
         assert writer._connection.wal_frames < 100
 
-    assert len(full.items()) == 2 + count + 2
+    assert len(used.items()) == 2 + count + 2
 
 
-def test_a_log_beyond_a_gibibyte_takes_no_more(full: TestPod) -> None:
+def test_a_log_beyond_a_gibibyte_takes_no_more(used: TestPod) -> None:
     """A copy that never ends must not fill the disk; what waits is told to come back."""
-    with full.writer() as writer:
-        with copying(full.folder.path, PATIENCE):
-            send(full, writer, id="before", text="x")
+    with used.writer() as writer:
+        with copying(used.folder.path, PATIENCE):
+            send(used, writer, id="before", text="x")
             # Frames that SQLite has not written, as far as size tells.
-            os.truncate(full.folder.wal, (1 << 30) + 4096)
+            os.truncate(used.folder.wal, (1 << 30) + 4096)
 
             with pytest.raises(BusyError, match="1 GiB"):
-                send(full, writer, id="refused", text="x")
+                send(used, writer, id="refused", text="x")
 
-        assert send(full, writer, id="after-it", text="x").outcome is Outcome.STORED
+        assert send(used, writer, id="after-it", text="x").outcome is Outcome.STORED
 
-    assert ids(full) == ["item-1", "item-2", "before", "after-it"]
+    assert used.whole_ids() == ["item-1", "item-2", "before", "after-it"]
 
 
-def test_a_vault_is_not_closed_while_it_is_copied(full: TestPod) -> None:
+def test_a_vault_is_not_closed_while_it_is_copied(used: TestPod) -> None:
     """Closing is a checkpoint. It stays open, goes on committing, and closes when asked again."""
-    writer = full.open_writer()
-    send(full, writer, id="before", text="x")
-    with copying(full.folder.path, PATIENCE):
-        before = full.folder.vault.read_bytes()
+    writer = used.open_writer()
+    send(used, writer, id="before", text="x")
+    with copying(used.folder.path, PATIENCE):
+        before = used.folder.vault.read_bytes()
         assert not writer.close()
-        assert send(full, writer, id="during", text="x").outcome is Outcome.STORED
+        assert send(used, writer, id="during", text="x").outcome is Outcome.STORED
         assert not writer.close()
-        assert full.folder.vault.read_bytes() == before
+        assert used.folder.vault.read_bytes() == before
 
     assert writer.close()
-    assert not full.folder.wal.exists()
-    assert ids(full) == ["item-1", "item-2", "before", "during"]
+    assert not used.folder.wal.exists()
+    assert used.whole_ids() == ["item-1", "item-2", "before", "during"]
 
 
-def test_a_close_that_had_to_wait_keeps_no_copy_out(full: TestPod) -> None:
+def test_a_close_that_had_to_wait_keeps_no_copy_out(used: TestPod) -> None:
     """Waiting, the writer keeps its turn; if items come instead of another close, the next commit uses it."""
-    with full.writer() as writer:
-        with copying(full.folder.path, PATIENCE):
+    with used.writer() as writer:
+        with copying(used.folder.path, PATIENCE):
             assert not writer.close()
-        with pytest.raises(LockedError), copying(full.folder.path, AT_ONCE):
+        with pytest.raises(LockedError), copying(used.folder.path, AT_ONCE):
             pass
 
-        send(full, writer, text="x")
+        send(used, writer, text="x")
 
-        with copying(full.folder.path, AT_ONCE):
+        with copying(used.folder.path, AT_ONCE):
             pass
 
 
-def test_a_vault_that_was_closed_well_opens_while_it_is_copied(full: TestPod) -> None:
+def test_a_vault_that_was_closed_well_opens_while_it_is_copied(used: TestPod) -> None:
     """Its log is empty, so opening moves nothing: a maintainer who reads makes no contributor wait."""
-    with copying(full.folder.path, PATIENCE):
-        before = full.folder.vault.read_bytes()
-        writer = full.open_writer()
-        assert send(full, writer, id="during", text="x").outcome is Outcome.STORED
-        assert full.folder.vault.read_bytes() == before
-        with copying(full.folder.path, PATIENCE):
+    with copying(used.folder.path, PATIENCE):
+        before = used.folder.vault.read_bytes()
+        writer = used.open_writer()
+        assert send(used, writer, id="during", text="x").outcome is Outcome.STORED
+        assert used.folder.vault.read_bytes() == before
+        with copying(used.folder.path, PATIENCE):
             assert not writer.close()
 
     assert writer.close()
-    assert ids(full) == ["item-1", "item-2", "during"]
+    assert used.whole_ids() == ["item-1", "item-2", "during"]
 
 
-def test_a_vault_that_crashed_waits_for_its_copy(full: TestPod, tmp_path: Path) -> None:
+def test_a_vault_that_crashed_waits_for_its_copy(used: TestPod, tmp_path: Path) -> None:
     """Its log must be moved before the first answer, and must not while it is copied."""
-    crashed = crash(full, tmp_path)
+    crashed = crash(used, tmp_path)
     with copying(crashed.folder.path, PATIENCE):
-        before = digests(crashed)
+        before = crashed.digests()
         with pytest.raises(BusyError, match="a snapshot is being taken"):
             crashed.open_writer()
-        assert digests(crashed) == before
+        assert crashed.digests() == before
 
     with crashed.writer():
         pass
-    assert ids(crashed) == ["item-1", "item-2", "item-3"]
+    assert crashed.whole_ids() == ["item-1", "item-2", "item-3"]
 
 
 # Files replaced under the writer
@@ -591,10 +378,10 @@ REPLACED: dict[str, Callable[[TestPod], object]] = {
 @pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
 @pytest.mark.parametrize("payload", [{"id": "item-1", "text": "x"}, {"id": "item-4", "text": "x"}])
 def test_nothing_is_answered_from_files_that_were_replaced(
-    full: TestPod, tmp_path: Path, replace: Callable[[TestPod], object], payload: dict[str, str]
+    used: TestPod, tmp_path: Path, replace: Callable[[TestPod], object], payload: dict[str, str]
 ) -> None:
     """SQLite would go on writing to them: both a new item and a retry would be acknowledged into nothing."""
-    crashed = crash(full, tmp_path)
+    crashed = crash(used, tmp_path)
     writer = crashed.open_writer()
     send(crashed, writer, id="before", text="x")
     replace(crashed)
@@ -605,41 +392,41 @@ def test_nothing_is_answered_from_files_that_were_replaced(
     assert writer.close()
 
 
-def test_a_vault_that_is_put_back_goes_on(full: TestPod) -> None:
+def test_a_vault_that_is_put_back_goes_on(used: TestPod) -> None:
     """What was acknowledged is there; what was not may be, once."""
-    writer = full.open_writer()
-    send(full, writer, id="before", text="x")
-    aside = full.folder.path / "aside"
-    full.folder.wal.rename(aside)
+    writer = used.open_writer()
+    send(used, writer, id="before", text="x")
+    aside = used.folder.path / "aside"
+    used.folder.wal.rename(aside)
     with pytest.raises(OutcomeUnknownError):
-        send(full, writer, id="unknown", text="x")
-    aside.rename(full.folder.wal)
+        send(used, writer, id="unknown", text="x")
+    aside.rename(used.folder.wal)
     assert writer.close()
 
-    with full.writer() as writer:
-        assert send(full, writer, id="before", text="x").outcome is Outcome.RETRY
-        assert send(full, writer, id="unknown", text="x").outcome in {Outcome.RETRY, Outcome.STORED}
+    with used.writer() as writer:
+        assert send(used, writer, id="before", text="x").outcome is Outcome.RETRY
+        assert send(used, writer, id="unknown", text="x").outcome in {Outcome.RETRY, Outcome.STORED}
 
-    assert ids(full) == ["item-1", "item-2", "before", "unknown"]
+    assert used.whole_ids() == ["item-1", "item-2", "before", "unknown"]
 
 
 # Commits that fail
 
 
-def test_a_failure_before_commit_leaves_no_trace(full: TestPod) -> None:
+def test_a_failure_before_commit_leaves_no_trace(used: TestPod) -> None:
     """In the vault, and in the writer's memory: counters, views and the log go on as they were."""
-    slot = full.slots["field-team"]
-    batch = [full.declaration(slot, "height", "Integer"), full.submission(slot, id="item-3", height=3)]
-    with full.writer() as writer:
+    slot = used.slots["field-team"]
+    batch = [used.declaration(slot, "height", "Integer"), used.submission(slot, id="item-3", height=3)]
+    with used.writer() as writer:
         writer._tools = msgspec.structs.replace(writer._tools, entropy=no_entropy)
         with pytest.raises(RuntimeError, match="no randomness"):
-            writer.commit(full.policy, batch)
+            writer.commit(used.policy, batch)
         writer._tools = msgspec.structs.replace(writer._tools, entropy=os.urandom)
 
-        answers = writer.commit(full.policy, batch)
+        answers = writer.commit(used.policy, batch)
 
     assert [answer.outcome for answer in answers] == [Outcome.STORED, Outcome.STORED]
-    assert ids(full) == ["item-1", "item-2", "height-Integer", "item-3"]
+    assert used.whole_ids() == ["item-1", "item-2", "height-Integer", "item-3"]
 
 
 def no_entropy(_: int) -> bytes:
@@ -665,8 +452,8 @@ def test_a_write_that_fails_acknowledges_nothing(pod: TestPod, tmp_path: Path) -
 
     with pod.writer():
         pass
-    assert ids(pod) == acknowledged.read_text().split()
-    assert len(ids(pod)) == 3
+    assert pod.whole_ids() == acknowledged.read_text().split()
+    assert len(pod.whole_ids()) == 3
 
 
 def test_a_close_that_cannot_move_the_log_loses_nothing(pod: TestPod, tmp_path: Path) -> None:
@@ -682,7 +469,7 @@ def test_a_close_that_cannot_move_the_log_loses_nothing(pod: TestPod, tmp_path: 
 
     with pod.writer():
         pass
-    assert ids(pod) == acknowledged.read_text().split()
+    assert pod.whole_ids() == acknowledged.read_text().split()
 
 
 SMALL_DISK = 'mount -t tmpfs -o size=400k tmpfs "$1" && cp -a "$2"/. "$1" && shift 2 && exec "$@"'
@@ -714,4 +501,4 @@ def test_a_full_disk_stores_nothing_and_goes_on_when_there_is_room(pod: TestPod,
     (tmp_path / "after").rename(pod.folder.path)
     with pod.writer():
         pass
-    assert ids(pod) == acknowledged.read_text().split()
+    assert pod.whole_ids() == acknowledged.read_text().split()

@@ -8,6 +8,8 @@ code here (``maintainer_tools.exits`` says which), and nowhere else.
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import sys
 import traceback
@@ -24,6 +26,9 @@ from maintainer_tools.console import clean, say
 from maintainer_tools.exits import Exit, exit_of
 from vault.disk import storage_error
 from vault.errors import VaultError
+
+_LINK = re.compile(r"#sp[0-9]+\.[A-Za-z0-9_-]+")
+"""What is secret in an invite's link."""
 
 
 class Entry(NamedTuple):
@@ -133,13 +138,22 @@ def _report(error: Exception, *, is_json: bool) -> int:
         say(msgspec.json.encode(document).decode())
     elif isinstance(error, click.UsageError):
         # Click's own form: usage, a hint where to find help, what is wrong.
-        error.show()
+        click.UsageError(_without_links(error.format_message()), error.ctx).show()
     else:
         say(f"error: {message}" if code is not Exit.INTERRUPTED else message)
     return code
 
 
+def _without_links(sentence: str) -> str:
+    """A sentence that quotes the command line, in which an invite's link may stand where its file should."""
+    return _LINK.sub("#sp1.(secret)", sentence)
+
+
 def _sentence(error: Exception) -> str:
+    return _without_links(_sentence_of(error))
+
+
+def _sentence_of(error: Exception) -> str:
     if isinstance(error, click.Abort):
         return "interrupted"
     if isinstance(error, click.ClickException):
@@ -182,6 +196,8 @@ def main() -> NoReturn:
     Raises:
         SystemExit: Always.
     """
+    # Identities and items are opened here: no crash may leave them in a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ended from outside: private copies are removed and nothing stays half written, as on Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

@@ -137,6 +137,39 @@ def test_a_bug_is_named_without_its_values(failing: list[BaseException]) -> None
     assert "5ca1ab1e" not in ended.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["invite", "show", "https://pod.example/#sp1.c2VjcmV0LWxpbms"],
+        ["send", "rows.csv", "--invite", "https://pod.example/#sp1.c2VjcmV0LWxpbms", "--type", "Plant"],
+        ["send", "https://pod.example/#sp1.c2VjcmV0LWxpbms", "--json"],
+        ["invite", "ls", "plants", "https://pod.example/#sp1.c2VjcmV0LWxpbms"],
+    ],
+)
+def test_a_link_where_a_file_belongs_is_not_repeated(tmp_path: Path, arguments: list[str]) -> None:
+    """People paste it there; what a command says is kept by terminals and logs."""
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    ended = run(*(str(tmp_path / each) if each == "rows.csv" else each for each in arguments))
+
+    assert ended.code in {2, 10}
+    assert "c2VjcmV0" not in ended.err
+    assert "#sp1.(secret)" in ended.err
+
+
+def test_no_crash_leaves_a_secret_in_a_file(pod: TestPod, invite: Invite) -> None:
+    """A core dump of a tool would hold the identity, and every item it read."""
+    put(pod, invite, *({"type": "Plant", "latinName": "x" * 4000} for _ in range(500)))
+    child = _reading(["export", "plants", "-"])
+    assert child.stdout
+    assert child.stderr
+    assert child.stdout.read(1)
+    (limit,) = (line for line in Path(f"/proc/{child.pid}/limits").read_text().splitlines() if "core" in line)
+    child.kill()
+    child.communicate()
+
+    assert limit.split()[4:6] == ["0", "0"]
+
+
 def test_a_reader_that_has_enough_ends_it_quietly(pod: TestPod, invite: Invite) -> None:
     """`export plants - | head -1` prints one line and no complaint."""
     put(pod, invite, *({"type": "Plant", "latinName": "x" * 2000} for _ in range(200)))

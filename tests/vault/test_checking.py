@@ -16,6 +16,7 @@ from vault.header import parse_header
 from vault.invites import found_policy, publish
 from vault.judging import Outcome
 from vault.keys import LogKey, PodId
+from vault.ledger import frontier_at
 from vault.notes import Checkpoint, origin_of, sign_checkpoint
 from vault.opening import Identity
 from vault.wal import PAGE_BYTES
@@ -296,10 +297,14 @@ def test_a_checkpoint_signed_by_another_key_is_named(full: TestPod) -> None:
     assert findings(full) == {"batch 2: the checkpoint is not signed by a log key of this pod"}
 
 
-def test_a_checkpoint_of_another_root_is_named(full: TestPod) -> None:
+@pytest.mark.parametrize(("size", "is_root_right"), [(2, False), (3, True)])
+def test_a_checkpoint_of_another_root_or_size_is_named(
+    full: TestPod, size: int, *, is_root_right: bool
+) -> None:
     """Signed by the right key: a log that was forked, or cut and grown again."""
     with full.reader() as reader:
-        checkpoint = Checkpoint(reader.ledger.origin, 2, bytes(32))
+        root = frontier_at(reader.rows, 2).root() if is_root_right else bytes(32)
+        checkpoint = Checkpoint(reader.ledger.origin, size, root)
     with full.forging() as vault:
         note = sign_checkpoint(checkpoint, full.keys.log_key)
         vault.execute("UPDATE batch SET checkpoint = ? WHERE batch = 2", (note,))

@@ -185,6 +185,16 @@ def test_a_checkpoint_by_another_key_is_damaged(full: TestPod) -> None:
         load(full)
 
 
+def test_a_checkpoint_of_another_size_is_damaged(full: TestPod) -> None:
+    """The size is signed for its own sake: receipts and log.head are compared by it."""
+    note = head(full, 4, root_at(full, 5))
+    with full.forging() as vault:
+        vault.execute("UPDATE batch SET checkpoint = ? WHERE batch = 5", (note,))
+
+    with pytest.raises(DamagedError, match="not of this log"):
+        load(full)
+
+
 def test_a_checkpoint_of_another_epoch_is_damaged(full: TestPod) -> None:
     """After a repair every batch's checkpoint is signed again."""
     with pytest.raises(DamagedError, match="another log"):

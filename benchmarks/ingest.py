@@ -186,7 +186,7 @@ def measure(
 
 
 def _median(runs: list[Run], field: str) -> float:
-    return statistics.median(getattr(run.load, field) for run in runs)
+    return statistics.median(float(getattr(run.load, field)) for run in runs)
 
 
 def _ratio(runs: list[Run], base: list[Run]) -> float:

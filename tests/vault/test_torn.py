@@ -199,6 +199,29 @@ def test_the_newest_batches_are_looked_at(tmp_path: Path, sql: str) -> None:
             check_newest(reader.rows, Survey(2, 99, frozenset()))
 
 
+INDEXES = {"of names": "sqlite_autoindex_item_1", "of uids": "sqlite_autoindex_batch_2"}
+
+
+@pytest.mark.parametrize("index", INDEXES.values(), ids=INDEXES)
+def test_an_index_that_lacks_the_newest_is_torn(tmp_path: Path, index: str) -> None:
+    """A retry asks the index of names: an entry left on an older page would store the item twice."""
+    pod = new_pod(tmp_path)
+    pod.slot("one")
+    with pod.writer() as writer:
+        write(pod, writer, [[10]])
+    with pod.forging() as vault:
+        vault.execute("PRAGMA writable_schema = ON")
+        # Another index in its place: of the policies' hashes, which are nobody's name.
+        vault.execute(
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema"
+            " WHERE name = 'sqlite_autoindex_policy_1') WHERE name = ?",
+            (index,),
+        )
+
+    with pod.reader() as reader, pytest.raises(TornError):
+        check_newest(reader.rows, Survey(1, 99, frozenset()))
+
+
 def test_items_without_a_name_are_looked_at_too(tmp_path: Path) -> None:
     """Collected twice: they have none, and are in no index."""
     pod = new_pod(tmp_path)

@@ -7,6 +7,7 @@ which needs no key and does not stop the writer. Whether all of it is true is
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
@@ -14,21 +15,23 @@ import msgspec
 
 from vault.connection import ReadConnection
 from vault.database import connect_read, read_format
+from vault.erasures import verify_erasure
 from vault.errors import DamagedError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
 from vault.items import read_canonical
-from vault.keys import FileKey
+from vault.keys import FileKey, is_signed
 from vault.layout import require_layout
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.meta import Meta, load_meta
 from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
 from vault.page_one import verify_page_one
 from vault.pod import PodFolder
-from vault.policies import Policy, check_signer, load_policy
+from vault.policies import Policy, check_signer, load_policy, parse_policy, past_signers
 from vault.properties import Scalar, ValueType
 from vault.rows import typed
 from vault.torn import check_pages
+from vault.tree import Frontier, leaf_hash
 from vault.views import open_view
 
 MAX_SEALED_BYTES = 64 << 20
@@ -210,16 +213,24 @@ class Reader:
     def items(self, *, is_newest_first: bool = False) -> Iterator[StoredItem]:
         """Every item that was not erased, one batch in memory at a time.
 
+        Whoever has the file key can write batches of their own into the file, and
+        take items out of it. So each batch must be signed by a log key and each
+        missing item erased by a statement; and, oldest first, the batches
+        together must be the log that the newest checkpoint signs. The last shows
+        only when all have been read.
+
         Raises:
             WrongKeyError: A batch is not sealed to this identity.
-            DamagedError: A batch or item was altered, or is missing.
-            MalformedError: What was sealed is not an item.
+            DamagedError: A batch or item was altered, is missing, or was never
+                accepted by this pod's server.
+            MalformedError: What was sealed is not an item, or an erasure no statement.
         """
         for batch in self._whole_batches(is_newest_first=is_newest_first):
             opened = self.open_batch(batch)
             rows = self.sealed_items(batch)
             if [row.place for row in rows] != list(range(batch.header.count)):
                 raise DamagedError(f"batch {batch.number} lacks items; run `check`, and restore a snapshot")
+            self._require_erased(batch, [row for row in rows if row.sealed is None])
             items = [self._stored(batch, item) for item in opened.open_items([row.sealed for row in rows])]
             yield from reversed(items) if is_newest_first else items
 
@@ -227,10 +238,44 @@ class Reader:
         size = self.ledger.size
         numbers = range(size, 0, -1) if is_newest_first else range(1, size + 1)
         expected = iter(numbers)
+        frontier = Frontier()
         for batch in self.batches(is_newest_first=is_newest_first):
             if batch.number != next(expected, None):
                 raise DamagedError(f"a batch is missing beside batch {batch.number}; run `check`")
+            self._require_signed(batch)
+            frontier.append(leaf_hash(batch.packed))
             yield batch
+        if not is_newest_first and frontier.root() != self.ledger.frontier.root():
+            raise DamagedError("the batches are not those the newest checkpoint signs; run `check`")
+
+    def _require_signed(self, batch: StoredBatch) -> None:
+        header = batch.header
+        key = _log_key(self.policy, header) or _log_key(self._policy_of(header), header)
+        is_ours = header.pod_id == self.policy.pod_id
+        if key is None or not is_ours or not is_signed(key, batch.signature, batch.packed):
+            raise DamagedError(f"batch {batch.number} is not signed by a log key of this pod; run `check`")
+
+    def _policy_of(self, header: Header) -> Policy | None:
+        """The policy a batch was taken under, of a signer this pod's policy knows."""
+        found = typed(
+            self.rows.execute("SELECT pod_toml, slots_json FROM policy WHERE hash = ?", (header.policy,)),
+            list[tuple[bytes, bytes]],
+        )
+        policy = parse_policy(*found[0]) if found else None
+        return policy if policy and policy.signer in past_signers(self.policy) else None
+
+    def _require_erased(self, batch: StoredBatch, gone: list[SealedRow]) -> None:
+        signers = past_signers(self.policy) if gone else frozenset()
+        for row in gone:
+            seq = batch.first_seq + row.place
+            found = typed(
+                self.rows.execute("SELECT statement FROM erasure WHERE seq = ?", (seq,)), list[tuple[bytes]]
+            )
+            if not found:
+                raise DamagedError(f"item {seq} is gone without a statement; run `check`, restore a snapshot")
+            verify_erasure(
+                found[0][0], header=batch.header, index=row.place, digest=row.digest, signers=signers
+            )
 
     def own_view(self, slot: int) -> dict[str, ValueType]:
         """What one slot declared itself.
@@ -249,6 +294,12 @@ class Reader:
     def counts(self) -> tuple[int, int]:
         """Batches and items in the vault, erased ones included."""
         return self.ledger.size, self.ledger.next_seq - 1
+
+
+def _log_key(policy: Policy | None, header: Header) -> bytes | None:
+    """The log key a header names, if it is one of a policy's."""
+    logs = policy.logs if policy else ()
+    return next((log.key for log in logs if hashlib.sha256(log.key).digest() == header.log_key_hash), None)
 
 
 def file_key_of(policy: Policy, identity: Identity) -> FileKey:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from tests.support.pods import PATIENCE, START_MS, TestPod, new_pod
@@ -127,6 +128,62 @@ def test_a_recipient_that_came_later_reads_earlier_batches(full: TestPod) -> Non
         assert [next(items).seq, next(items).seq] == [1, 2]
         with pytest.raises(WrongKeyError, match="not sealed to this identity"):
             next(items)
+
+
+PLANTED = {
+    "a signature that is none": (
+        "UPDATE batch SET signature = zeroblob(64) WHERE batch = 1",
+        "batch 1 is not si",
+    ),
+    "an item taken out": (
+        "UPDATE item SET sealed = NULL WHERE seq = 1",
+        "item 1 is gone without a statement",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sql", "sentence"), PLANTED.values(), ids=PLANTED)
+def test_what_one_with_the_file_key_planted_is_not_exported(full: TestPod, sql: str, sentence: str) -> None:
+    """An invite opens the file key: its holder, given the file, can write rows, but not sign."""
+    with full.forging() as vault:
+        vault.execute(sql)
+
+    with pytest.raises(DamagedError, match=sentence):
+        full.items()
+
+
+def test_a_log_key_of_an_earlier_policy_counts(full: TestPod) -> None:
+    """The policy a batch was taken under is in the vault; a later one may list other logs."""
+    with full.reader() as reader:
+        reader.policy = msgspec.structs.replace(reader.policy, logs=())
+        assert len(list(reader.items())) == 3
+
+
+@pytest.mark.parametrize("change", ["UPDATE policy SET hash = zeroblob(32)", "stranger"])
+def test_a_policy_that_is_unknown_vouches_for_no_log_key(full: TestPod, change: str) -> None:
+    """One in the file alone proves nothing: its signer must be known."""
+    if change != "stranger":
+        with full.forging() as vault:
+            vault.execute(f"{change} WHERE revision IN (SELECT max(revision) FROM policy)")
+    with full.reader() as reader:
+        signers = (STRANGER.signer,) if change == "stranger" else reader.policy.signers
+        reader.policy = msgspec.structs.replace(reader.policy, logs=(), signers=signers)
+        with pytest.raises(DamagedError, match="is not signed by a log key"):
+            list(reader.items())
+
+
+def test_batches_in_another_order_are_not_the_log(pod: TestPod) -> None:
+    """Each is signed; that they stand where they were taken shows only all together."""
+    slot = pod.slot()
+    with pod.writer() as writer:
+        for text in ("first", "second", "third"):
+            writer.commit(pod.policy, [pod.submission(slot, text=text)])
+    with pod.forging() as vault:
+        for number, other in ((1, 8), (2, 1), (8, 2)):
+            vault.execute("UPDATE batch SET batch = ? WHERE batch = ?", (other, number))
+
+    with pytest.raises(DamagedError, match="not those the newest checkpoint signs"):
+        pod.items()
 
 
 def test_a_batch_no_memory_holds_is_not_read(full: TestPod) -> None:

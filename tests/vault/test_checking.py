@@ -399,6 +399,15 @@ def test_an_erased_item_is_counted_and_no_fault(full: TestPod) -> None:
     assert full.check() == Report(batches=3, items=5, erased=1, findings=[])
 
 
+def test_counters_are_not_below_what_is_left(full: TestPod) -> None:
+    """Of an erased item nobody knows the size any more; the others still count."""
+    erase(full, 2, signer=full.keys.identity)
+    with full.forging() as vault:
+        vault.execute("UPDATE slot SET bytes = 1 WHERE slot = 1")
+
+    assert findings(full) == {"slot 1: its counters are not those of its items"}
+
+
 def test_an_erasure_by_a_stranger_is_loss(full: TestPod) -> None:
     """Whoever has the file key can write a statement, and sign it with a key of their own."""
     erase(full, 2, signer=STRANGER)

@@ -49,6 +49,7 @@ def make_log(settings: Settings) -> Log:
         now_ms=now_ms,
         entropy=os.urandom,
         is_logging_requests=settings.is_logging_requests,
+        pods=settings.pods,
     )
 
 

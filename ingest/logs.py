@@ -15,9 +15,9 @@ import hashlib
 import os
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import msgspec
 
@@ -51,6 +51,7 @@ class Log:
         now_ms: UTC milliseconds.
         entropy: Source of the digests' key and of error ids.
         is_logging_requests: Whether accepted requests get a line too.
+        pods: Pod folders that are served; a sentence names them, and not where they lie.
     """
 
     def __init__(
@@ -60,12 +61,15 @@ class Log:
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         is_logging_requests: bool = False,
+        pods: Iterable[Path] = (),
     ) -> None:
         self._write = write
         self._now_ms = now_ms
         self._entropy = entropy
         self._is_logging_requests = is_logging_requests
         self._key = entropy(32)
+        # Longest first: one pod's folder may lie in another's.
+        self._places = sorted((f"{pod.parent}/" for pod in pods), key=len, reverse=True)
         self._statuses: Counter[int] = Counter()
         self._second = 0
         self._lines: Counter[str] = Counter()
@@ -121,13 +125,18 @@ class Log:
         if owner is not None:
             fields["owner"] = self.digest(owner)
         if isinstance(error, VaultError):
-            fields["sentence"] = str(error)
+            fields["sentence"] = self._without_places(str(error))
         else:
             # Neither its text nor its locals: both may hold what a client sent.
             fields["at"] = " ".join(_place(frame) for frame in traceback.extract_tb(error.__traceback__))
         if self._has_room(event):
             self.event(event, **fields)
         return error_id
+
+    def _without_places(self, sentence: str) -> str:
+        for place in self._places:
+            sentence = sentence.replace(place, "")
+        return sentence
 
     def summary(self) -> None:
         """Write how many requests had which status since the last summary; nothing if none."""

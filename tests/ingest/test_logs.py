@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +129,18 @@ def test_our_own_error_is_logged_with_its_sentence() -> None:
     assert line["sentence"] == "page 7 fails its checks"
     assert line["error_id"] == error_id
     assert "at" not in line
+
+
+def test_a_sentence_names_a_pods_folder_and_not_where_it_lies() -> None:
+    """The maintainer must know which pod is meant; where pods lie is nobody's who reads a log."""
+    lines: list[bytes] = []
+    pods = [Path("/srv/our pods/plants"), Path("/srv/our pods/plants/inner/birds")]
+    log = Log(lines.append, now_ms=FakeClock(), entropy=seeded_entropy(), pods=pods)
+    for pod in pods:
+        log.failure("commit_failed", DamagedError(f"{pod}/vault.db is empty"))
+
+    sentences = [json.loads(line)["sentence"] for line in lines]
+    assert sentences == ["plants/vault.db is empty", "birds/vault.db is empty"]
 
 
 def test_a_foreign_error_is_logged_by_place_and_never_by_text() -> None:

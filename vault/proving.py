@@ -33,7 +33,16 @@ class BatchProofs:
         checkpoint: The signed note of that log.
     """
 
-    __slots__ = ("_batch", "_checkpoint", "_commitments", "_digests", "_header", "_log_path", "_tree")
+    __slots__ = (
+        "_batch",
+        "_checkpoint",
+        "_commitments",
+        "_digests",
+        "_header",
+        "_leaves",
+        "_log_path",
+        "_tree",
+    )
 
     def __init__(
         self,
@@ -49,10 +58,17 @@ class BatchProofs:
         self._header = header
         self._commitments = commitments
         self._digests = digests
-        self._tree = SmallTree(leaves)
+        self._leaves = leaves
+        # Most batches have no one who asks for a receipt.
+        self._tree: SmallTree | None = None
         self._batch = batch
         self._log_path = tuple(log_path)
         self._checkpoint = checkpoint
+
+    def _path(self, index: int) -> tuple[bytes, ...]:
+        if self._tree is None:
+            self._tree = SmallTree(self._leaves)
+        return tuple(self._tree.path(index))
 
     def receipt(self, index: int) -> str:
         """The header value of one item's receipt."""
@@ -62,7 +78,7 @@ class BatchProofs:
                 digest=self._digests[index],
                 index=index,
                 header=self._header,
-                item_path=tuple(self._tree.path(index)),
+                item_path=self._path(index),
                 batch=self._batch,
                 log_path=self._log_path,
                 checkpoint=self._checkpoint,

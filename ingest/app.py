@@ -28,6 +28,7 @@ from ingest.settings import Settings
 from ingest.vault_thread import VaultThread
 from vault.locks import Patience
 from vault.pod import PodFolder
+from vault.sqlcipher import assert_library
 
 SUMMARY_SECONDS = 60.0
 LISTEN_POLL_SECONDS = 0.01
@@ -91,7 +92,12 @@ def _make_vault(folder: PodFolder, log: Log) -> VaultThread:
 
 
 def create_app(settings: Settings, log: Log) -> Application:
-    """Build the ASGI application of one worker."""
+    """Build the ASGI application of one worker.
+
+    Raises:
+        ImportError: sqlcipher3 is not the one that was tested.
+    """
+    assert_library()
     registry = Registry(settings, lambda folder: _make_vault(folder, log), log=log, clock=time.monotonic)
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
 

@@ -9,6 +9,7 @@ https://www.zetetic.net/sqlcipher/sqlcipher-api/.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import re
@@ -129,6 +130,12 @@ def assert_library() -> None:
         connection.close()
 
 
+@functools.cache
+def _assert_library_once() -> None:
+    # Whoever opens a vault, a tool or a test, opens it with what was tested.
+    assert_library()
+
+
 def require_version(name: str, found: str, least: tuple[int, ...]) -> None:
     """Raise ImportError unless version ``found`` ("4.19.0 community") is at least ``least``."""
     if tuple(int(digits) for digits in re.findall(r"\d+", found)[:3]) < least:
@@ -154,6 +161,7 @@ def open_keyed(path: Path, file_key: FileKey, *, is_writable: bool = True) -> Co
             cannot hold a WAL.
         DamagedError: The first page does not open under this key.
     """
+    _assert_library_once()
     uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={'rw' if is_writable else 'ro'}"
     try:
         # timeout 0: what waits, and how long, is decided by vault.locks.

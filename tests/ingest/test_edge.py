@@ -239,3 +239,10 @@ async def test_a_commit_that_breaks_in_a_way_nobody_foresaw_fails_its_batch_only
 
     assert b"ZeroDivisionError" in b"".join(lines)
     assert len(pod.items()) == 1
+
+
+def test_no_worker_starts_with_another_library(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first item, not with it."""
+    monkeypatch.setattr("vault.sqlcipher.LIBRARY_VERSION", (99,))
+    with pytest.raises(ImportError, match="99 or later is needed"):
+        create_app(Settings(pods=()), log)

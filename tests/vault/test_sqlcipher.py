@@ -12,6 +12,7 @@ import pytest
 from sqlcipher3 import dbapi2
 
 from tests.support.vaultfile import FILE_KEY, WRONG_KEY, make_vault
+from vault import sqlcipher
 from vault.errors import BusyError, DamagedError, DiskFullError, StorageError
 from vault.sqlcipher import (
     RefusedStatementError,
@@ -196,3 +197,14 @@ def test_an_error_of_the_library_itself_is_a_bug() -> None:
     with pytest.raises(dbapi2.ProgrammingError) as raised:
         connection.execute("SELECT 1")
     assert type(translate(raised.value)) is RefusedStatementError
+
+
+def test_no_vault_is_opened_with_another_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sibling of sqlcipher3 shares its import name; whoever opens a vault first finds out."""
+    vault = make_vault(tmp_path)
+    sqlcipher._assert_library_once.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlcipher, "LIBRARY_VERSION", (99,))
+        with pytest.raises(ImportError, match="99 or later is needed"):
+            sqlcipher.open_keyed(vault, FILE_KEY)
+    sqlcipher.open_keyed(vault, FILE_KEY).close()

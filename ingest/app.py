@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import time
 from collections.abc import AsyncIterator
@@ -23,24 +22,15 @@ from ingest.edge import Edge
 from ingest.handlers.create_item import create_item_route
 from ingest.handlers.version import version_route
 from ingest.logs import Log, write_stderr
+from ingest.process import collect_rarely, now_ms
 from ingest.registry import Registry
+from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
-from ingest.vault_thread import VaultThread
-from vault.locks import Patience
+from ingest.writer_process import WriterProcess
 from vault.pod import PodFolder
-from vault.sqlcipher import assert_library
 
 SUMMARY_SECONDS = 60.0
 LISTEN_POLL_SECONDS = 0.01
-GARBAGE_THRESHOLD = 50_000
-"""Objects made and kept before the youngest are searched for cycles; 700 is Python's default."""
-OPENING_SECONDS = 3.0
-"""How long items wait for a snapshot to let their vault be opened; a reflink takes milliseconds."""
-
-
-def now_ms() -> int:
-    """UTC milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def make_log(settings: Settings) -> Log:
@@ -73,38 +63,27 @@ async def _summarize(log: Log) -> None:
         log.summary()
 
 
-def _collect_rarely() -> None:
-    # A request leaves next to no cycles, but makes objects the collector counts: at its
-    # defaults it took 7 % of a loaded worker's time. Measured with `make bench`.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD, *gc.get_threshold()[1:])
-
-
-def _make_vault(folder: PodFolder, log: Log) -> VaultThread:
-    return VaultThread(
-        folder,
-        now_ms=now_ms,
-        entropy=os.urandom,
-        patience=Patience(OPENING_SECONDS, time.monotonic, time.sleep),
-        warn=lambda sentence: log.event("vault_warning", sentence=sentence),
-    )
-
-
 def create_app(settings: Settings, log: Log) -> Application:
     """Build the ASGI application of one worker.
 
-    Raises:
-        ImportError: sqlcipher3 is not the one that was tested.
+    Starts the writer process, which opens the vaults.
     """
-    assert_library()
-    registry = Registry(settings, lambda folder: _make_vault(folder, log), log=log, clock=time.monotonic)
+    writer = WriterProcess(time.monotonic)
+    writer.start()
+
+    def make_vault(folder: PodFolder) -> RemoteVault:
+        return RemoteVault(
+            folder, writer.connect, lambda sentence: log.event("vault_warning", sentence=sentence)
+        )
+
+    registry = Registry(settings, make_vault, log=log, clock=time.monotonic)
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
 
     @contextlib.asynccontextmanager
     async def run(_: Litestar) -> AsyncIterator[None]:
+        await writer.ready()
         await registry.load()
-        _collect_rarely()
+        collect_rarely()
         running = [
             asyncio.create_task(task)
             for task in (registry.watch(), _summarize(log), _announce(settings, log))
@@ -114,6 +93,7 @@ def create_app(settings: Settings, log: Log) -> Application:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await registry.stop()
+        await writer.stop()
         log.summary()
         log.event("stopped")
 

@@ -21,6 +21,7 @@ from pathlib import Path, PurePath
 
 import msgspec
 
+from ingest.messages import WriterFault
 from vault.errors import VaultError
 
 DIGEST_BYTES = 8
@@ -41,6 +42,11 @@ def write_stderr(line: bytes) -> None:
 
 def _place(frame: traceback.FrameSummary) -> str:
     return f"{'/'.join(PurePath(frame.filename).parts[-2:])}:{frame.lineno}"
+
+
+def places_of(error: BaseException) -> str:
+    """Where an error was raised: neither its text nor its locals, which may hold what a client sent."""
+    return " ".join(_place(frame) for frame in traceback.extract_tb(error.__traceback__))
 
 
 class Log:
@@ -126,9 +132,10 @@ class Log:
             fields["owner"] = self.digest(owner)
         if isinstance(error, VaultError):
             fields["sentence"] = self._without_places(str(error))
+        elif isinstance(error, WriterFault):
+            fields["error"], fields["at"] = error.error, error.places
         else:
-            # Neither its text nor its locals: both may hold what a client sent.
-            fields["at"] = " ".join(_place(frame) for frame in traceback.extract_tb(error.__traceback__))
+            fields["at"] = places_of(error)
         if self._has_room(event):
             self.event(event, **fields)
         return error_id

@@ -1,4 +1,4 @@
-"""One pod as the door sees it: its policy, its queue, its open slots, its vault's thread.
+"""One pod as the door sees it: its policy, its queue, its open slots, its vault.
 
 A pod starts locked. The first request whose key opens a slot brings the file
 key; when the vault is closed every key of the pod is dropped. Which pods there
@@ -9,34 +9,38 @@ the event loop. FORMAT.md, "Policy", "Opening".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import Future
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from ingest.committer import Committer, Load
+from ingest.committer import Committer, Load, Told
 from ingest.logs import Log
 from ingest.problems import QUEUE_FULL, Problem, Refused, problem_of_failure, unexpected
 from ingest.rate import Meter
-from ingest.vault_thread import VaultThread
-from vault.deciding import Submission
+from ingest.remote_vault import RemoteVault
 from vault.errors import VaultError
 from vault.keys import PodId
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor
 from vault.slots import OpenedSlot
-from vault.store import Answer
+from vault.submissions import Answer, Submission
 
 Settled = Answer | Problem
 """What becomes of one item: the writer's answer, or why its batch failed."""
+CloseTold = Callable[[bool | Exception], None]
+
+
+class _Deposit(NamedTuple):
+    slot: OpenedSlot
+    submission: Submission
 
 
 class Pod:
-    """One pod: its policy, its queue, and its vault's thread.
+    """One pod: its policy, its queue, and its vault.
 
     Args:
         folder: The pod's folder.
         policy: In force at the start.
-        vault: Opens and writes its vault.
+        vault: Has its vault opened and written.
         log: The server's.
         load: What waits in all pods of the process.
 
@@ -46,7 +50,7 @@ class Pod:
         is_open: Whether the vault may be open: from the first admission until a close is confirmed.
     """
 
-    def __init__(self, folder: PodFolder, policy: Policy, vault: VaultThread, log: Log, load: Load) -> None:
+    def __init__(self, folder: PodFolder, policy: Policy, vault: RemoteVault, log: Log, load: Load) -> None:
         self.folder = folder
         self.policy = policy
         self.opened: dict[bytes, OpenedSlot] = {}
@@ -56,7 +60,7 @@ class Pod:
         self.is_open = False
         self._vault = vault
         self._log = log
-        self._committer: Committer[Submission, Settled] = Committer(self._commit, self._explain, load)
+        self._committer: Committer[_Deposit, Settled] = Committer(self._commit, self._explain, load)
 
     @property
     def pod_id(self) -> PodId:
@@ -90,10 +94,11 @@ class Pod:
             meter = self._meters[slot] = Meter(rate, now)
         return meter
 
-    def store(self, submission: Submission, body_bytes: int) -> asyncio.Future[Settled]:
+    def store(self, slot: OpenedSlot, submission: Submission, body_bytes: int) -> asyncio.Future[Settled]:
         """Let an item wait for the pod's next commit.
 
         Args:
+            slot: What it came through.
             submission: Admitted and parsed.
             body_bytes: Length of the body it came in.
 
@@ -102,23 +107,27 @@ class Pod:
         """
         if not self._committer.has_room(body_bytes):
             raise Refused(QUEUE_FULL)
-        return self._committer.submit(submission, body_bytes)
+        return self._committer.submit(_Deposit(slot, submission), body_bytes)
 
-    def close(self) -> Future[bool]:
-        """Drop the pod's keys and begin to close its vault. The pod is idle."""
+    def close(self, told: CloseTold) -> None:
+        """Drop the pod's keys and begin to close its vault. The pod is idle.
+
+        Args:
+            told: Called later: whether it was closed, or with an error.
+        """
         self.opened.clear()
-        return self._vault.close()
+        self._vault.close(told)
 
     def closed(self) -> None:
-        """Note that the vault is closed, and let its thread go."""
+        """Note that the vault is closed, and let its connection go."""
         self.is_open = False
         self._vault.end()
 
-    def _commit(self, batch: Sequence[Submission]) -> Future[Sequence[Settled]]:
-        # Future is invariant: every Answer is settled, but mypy cannot say so.
-        return cast("Future[Sequence[Settled]]", self._vault.commit(self.policy, batch))
+    def _commit(self, batch: Sequence[_Deposit], told: Told[Settled]) -> None:
+        submissions = [deposit.submission for deposit in batch]
+        self._vault.commit(self.policy, batch[0].slot.file_key, submissions, told)
 
-    def _explain(self, error: BaseException) -> Problem:
+    def _explain(self, error: Exception) -> Problem:
         if not isinstance(error, VaultError):
             return unexpected(self._log.failure("commit_failed", error, self.owner))
         self._log.failure("commit_failed", error, self.owner)

@@ -13,7 +13,7 @@ import msgspec
 
 from vault.errors import DiskFullError, ItemError, VaultError
 from vault.judging import Outcome
-from vault.store import Answer
+from vault.submissions import Answer
 
 OK = 200
 NO_CONTENT = 204

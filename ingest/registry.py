@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import partial
 
 from ingest.committer import Load
 from ingest.logs import Log
 from ingest.pods import Pod
 from ingest.problems import UNAVAILABLE, VAULTS_FULL, Refused
+from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
-from ingest.vault_thread import VaultThread
 from ingest.watching import Sight, Watched, look
 from vault.errors import MalformedError, VaultError
 from vault.keys import OwnerKey
@@ -36,7 +36,7 @@ class Registry:
 
     Args:
         settings: Which folders and owners, and how long and how many vaults stay open.
-        make_vault: Makes the vault's thread of a pod's folder.
+        make_vault: Makes the way to the vault of a pod's folder.
         log: The server's.
         clock: Monotone seconds.
 
@@ -47,7 +47,7 @@ class Registry:
     def __init__(
         self,
         settings: Settings,
-        make_vault: Callable[[PodFolder], VaultThread],
+        make_vault: Callable[[PodFolder], RemoteVault],
         *,
         log: Log,
         clock: Callable[[], float],
@@ -164,18 +164,15 @@ class Registry:
     def _begin_close(self, pod: Pod) -> None:
         if pod in self._closing:
             return
-        loop = asyncio.get_running_loop()
         self._closing.add(pod)
-        closing = pod.close()
-        closing.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end_close, pod, done))
+        pod.close(partial(self._end_close, pod))
 
-    def _end_close(self, pod: Pod, closing: Future[bool]) -> None:
+    def _end_close(self, pod: Pod, told: bool | Exception) -> None:  # noqa: FBT001  # one of two, called by position
         self._closing.discard(pod)
-        error = closing.exception()
-        if error:
-            self._log.failure("close_failed", error, pod.owner)
+        if isinstance(told, Exception):
+            self._log.failure("close_failed", told, pod.owner)
         # An item may have come while the vault was being closed: then it is open again.
-        elif closing.result() and pod.is_idle and not pod.opened:
+        elif told and pod.is_idle and not pod.opened:
             pod.closed()
 
     async def stop(self) -> None:

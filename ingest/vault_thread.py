@@ -1,98 +1,101 @@
 """The one thread that has a pod's vault open, from its first item to idleness.
 
-SQLite's connection, the locks and the signing key live in this thread and
-nowhere else; the event loop asks, and gets futures. A vault is opened by the
-first batch that brings its file key, and closed when asked. After any failure
-it is closed and verified anew before it is used again. Nothing here creates or
-migrates a vault. FORMAT.md, "Opening".
+Runs in the writer process, at the other end of the worker's socket. SQLite's
+connection, the locks and the signing key live here and nowhere else. A vault
+is opened by the first batch that brings its file key, and closed when asked.
+After any failure it is closed and verified anew before it is used again.
+Nothing here creates or migrates a vault. FORMAT.md, "Opening".
 """
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
 
-from vault.deciding import Submission
-from vault.errors import BusyError
+from ingest.logs import places_of
+from ingest.messages import (
+    Close,
+    Closed,
+    Commit,
+    Committed,
+    Failed,
+    Frames,
+    Reply,
+    Request,
+    Serve,
+    Warned,
+    decode_request,
+    frame,
+)
+from vault.errors import BusyError, VaultError
+from vault.keys import FileKey
 from vault.locks import Patience
 from vault.pod import PodFolder, load_log_key
-from vault.policies import Policy
-from vault.store import Answer, Writer, open_writer
+from vault.policies import Policy, parse_policy
+from vault.store import Writer, open_writer
+from vault.submissions import Answer, Submission
 
 POLL_SECONDS = 0.05
 """Between two tries to open while a snapshot is being taken; a try costs milliseconds."""
+RECEIVE_BYTES = 256 << 10
 
 Clock = Callable[[], int]
 Entropy = Callable[[int], bytes]
 
 
-class VaultThread:
-    """Opens, commits to and closes one vault, in a thread of its own.
+class Tools(NamedTuple):
+    """What a vault is worked with.
 
-    Args:
-        folder: The pod's folder.
+    Attributes:
         now_ms: UTC milliseconds.
         entropy: Source of randomness.
         patience: How long an opening waits for a snapshot that is being taken.
-        warn: Takes each sentence a vault warns with; called in the thread.
     """
 
-    def __init__(
-        self,
-        folder: PodFolder,
-        *,
-        now_ms: Clock,
-        entropy: Entropy,
-        patience: Patience,
-        warn: Callable[[str], None],
-    ) -> None:
+    now_ms: Clock
+    entropy: Entropy
+    patience: Patience
+
+
+class OpenVault:
+    """One vault: opened by its first batch, committed to, closed.
+
+    Args:
+        folder: The pod's folder.
+        tools: Clock, randomness, patience.
+        warn: Takes each sentence a vault warns with.
+    """
+
+    def __init__(self, folder: PodFolder, tools: Tools, warn: Callable[[str], None]) -> None:
         self._folder = folder
-        self._now_ms = now_ms
-        self._entropy = entropy
-        self._patience = patience
+        self._tools = tools
         self._warn = warn
-        self._executor: ThreadPoolExecutor | None = None
         self._writer: Writer | None = None
         self._is_spent = False
 
-    def commit(self, policy: Policy, batch: Sequence[Submission]) -> Future[Sequence[Answer]]:
+    def commit(self, policy: Policy, file_key: FileKey, batch: Sequence[Submission]) -> list[Answer]:
         """Make a batch durable, opening the vault first if it is not open.
 
         Args:
-            policy: In force when the batch closes; judges all of it.
+            policy: In force when the batch closed; judges all of it.
+            file_key: From a slot that was opened.
             batch: 1 to 512 submissions of this pod.
 
         Returns:
-            One answer each; or what ``open_writer`` and ``Writer.commit`` raise.
+            One answer each.
+
+        Raises:
+            VaultError: What ``open_writer`` and ``Writer.commit`` raise.
         """
-        return self._thread().submit(self._commit, policy, batch)
-
-    def close(self) -> Future[bool]:
-        """Close the vault if it is open.
-
-        Returns:
-            False when a snapshot is being taken: it is still open, ask again.
-        """
-        return self._thread().submit(self._close)
-
-    def end(self) -> None:
-        """Let the thread go. The vault is closed; a later commit starts another."""
-        if self._executor:
-            self._executor.shutdown(wait=False)
-            self._executor = None
-
-    def _thread(self) -> ThreadPoolExecutor:
-        if not self._executor:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="vault")
-        return self._executor
-
-    def _commit(self, policy: Policy, batch: Sequence[Submission]) -> Sequence[Answer]:
-        if self._writer and self._is_spent and not self._close():
+        if self._writer and self._is_spent and not self.close():
             raise BusyError(
                 "the vault must be closed and verified first, and a snapshot is being taken; try again"
             )
         if self._writer is None:
-            self._writer = self._open_patiently(policy, batch[0])
+            self._writer = self._open_patiently(policy, file_key)
         # Until the commit has ended well, nothing is known about the connection.
         self._is_spent = True
         answers = self._writer.commit(policy, batch)
@@ -100,24 +103,25 @@ class VaultThread:
         self._report(self._writer)
         return answers
 
-    def _open_patiently(self, policy: Policy, first: Submission) -> Writer:
-        deadline = self._patience.clock() + self._patience.timeout_seconds
+    def _open_patiently(self, policy: Policy, file_key: FileKey) -> Writer:
+        patience = self._tools.patience
+        deadline = patience.clock() + patience.timeout_seconds
         while True:
             try:
-                return self._open(policy, first)
+                return self._open(policy, file_key)
             except BusyError:
-                if self._patience.clock() >= deadline:
+                if patience.clock() >= deadline:
                     raise
-            self._patience.sleep(POLL_SECONDS)
+            patience.sleep(POLL_SECONDS)
 
-    def _open(self, policy: Policy, first: Submission) -> Writer:
+    def _open(self, policy: Policy, file_key: FileKey) -> Writer:
         writer = open_writer(
             self._folder,
             policy,
-            first.slot.file_key,
+            file_key,
             load_log_key(self._folder),
-            now_ms=self._now_ms,
-            entropy=self._entropy,
+            now_ms=self._tools.now_ms,
+            entropy=self._tools.entropy,
         )
         self._report(writer)
         return writer
@@ -126,9 +130,86 @@ class VaultThread:
         while writer.warnings:
             self._warn(writer.warnings.pop(0))
 
-    def _close(self) -> bool:
+    def close(self) -> bool:
+        """Close the vault if it is open.
+
+        Returns:
+            False when a snapshot is being taken: it is still open, ask again.
+        """
         writer, self._writer = self._writer, None
         if writer is not None and not writer.close():
             self._writer = writer
             return False
         return True
+
+
+class _Serving:
+    """Answers the requests about one pod, in their order."""
+
+    def __init__(self, sock: socket.socket, tools: Tools) -> None:
+        self._sock = sock
+        self._tools = tools
+        self._policy: Policy | None = None
+        self._vault: OpenVault | None = None
+
+    def _send(self, reply: Reply) -> None:
+        self._sock.sendall(frame(reply))
+
+    def take(self, content: bytes) -> None:
+        """Do what one request says."""
+        try:
+            reply = self._do(decode_request(content))
+        except VaultError as exc:
+            reply = Failed(type(exc).__name__, str(exc), "")
+        except Exception as exc:  # noqa: BLE001  # whatever happens, its batch is told, and the next is tried
+            reply = Failed(type(exc).__name__, "", places_of(exc))
+        if reply:
+            self._send(reply)
+
+    def _do(self, request: Request) -> Reply | None:
+        match request:
+            case Serve(folder):
+                self._vault = OpenVault(
+                    PodFolder(Path(folder)), self._tools, lambda sentence: self._send(Warned(sentence))
+                )
+                return None
+            case Commit(policy, file_key, batch):
+                if policy:
+                    self._policy = None
+                    self._policy = parse_policy(*policy)
+                return self._commit(FileKey(file_key), batch)
+            case Close():
+                return Closed(self._vault is None or self._vault.close())
+
+    def _commit(self, file_key: FileKey, batch: Sequence[Submission]) -> Committed:
+        if not self._vault or not self._policy:
+            raise RuntimeError("a commit came before its folder and its policy")
+        return Committed(self._vault.commit(self._policy, file_key, batch))
+
+    def end(self) -> None:
+        """Close the vault: the worker has let it go, or is gone."""
+        if self._vault:
+            # Nobody is left to tell; the next opening finds out.
+            with contextlib.suppress(VaultError):
+                self._vault.close()
+
+
+def serve_vault(sock: socket.socket, tools: Tools) -> None:
+    """Answer a worker's requests about one pod until it closes the connection.
+
+    Args:
+        sock: The connection; closed at the end.
+        tools: Clock, randomness, patience.
+    """
+    frames = Frames()
+    with sock:
+        serving = _Serving(sock, tools)
+        try:
+            while received := sock.recv(RECEIVE_BYTES):
+                for content in frames.feed(received):
+                    serving.take(content)
+        except OSError:
+            # The worker died: it reads no answer any more.
+            return
+        finally:
+            serving.end()

@@ -13,30 +13,17 @@ import msgspec
 
 from vault.caveats import Usage, is_expired
 from vault.errors import DamagedError
-from vault.items import Item, commitment, item_name, item_salt
 from vault.judging import Outcome, SlotState, Verdict, judge
+from vault.keys import PodId
 from vault.policies import Policy
 from vault.rows import Rows, typed
 from vault.sealing import Entropy, Plain
-from vault.slots import NONCE_BYTES, OpenedSlot, Slot
+from vault.slots import NONCE_BYTES, Slot
+from vault.submissions import Submission, WriterSlot
 from vault.views import open_view, seal_view
 
 _MOST_COUNTED = 2**62
 """Leaves room to count on in the 64 bits of a column."""
-
-
-class Submission(msgspec.Struct, frozen=True):
-    """One item waiting for a commit.
-
-    Attributes:
-        slot: Opened by the key that came with the item.
-        item: Parsed.
-        wants_receipt: Whether its answer carries a receipt.
-    """
-
-    slot: OpenedSlot
-    item: Item
-    wants_receipt: bool = False
 
 
 class Fresh(msgspec.Struct, frozen=True):
@@ -69,7 +56,7 @@ CLOSED = Verdict(Outcome.CLOSED)
 SlotStates = dict[int, SlotState]
 
 
-def load_slot(rows: Rows, slot: OpenedSlot) -> SlotState:
+def load_slot(rows: Rows, slot: WriterSlot, pod_id: PodId) -> SlotState:
     """Read a slot's counters and own view; empty if it never stored anything.
 
     Raises:
@@ -82,7 +69,7 @@ def load_slot(rows: Rows, slot: OpenedSlot) -> SlotState:
     ((items, total_bytes, view),) = typed(found, list[tuple[int, int, bytes | None]])
     if not (0 <= items <= _MOST_COUNTED and 0 <= total_bytes <= _MOST_COUNTED):
         raise DamagedError("the counters of a slot are beyond what it can have stored; restore a snapshot")
-    own = open_view(view, slot.view_key, pod_id=slot.pod_id, slot=slot.number)
+    own = open_view(view, slot.view_key, pod_id=pod_id, slot=slot.number)
     return SlotState(Usage(items, total_bytes), own, is_stored=True)
 
 
@@ -110,7 +97,7 @@ class Deciding:
         self._known = known
         self.now_ms = now_ms
         self._by_name: dict[bytes, int] = {}
-        self._opened: dict[int, OpenedSlot] = {}
+        self._opened: dict[int, WriterSlot] = {}
         self.decisions: list[Decision] = []
         self.fresh: list[Fresh] = []
         self.slots: SlotStates = {}
@@ -132,20 +119,18 @@ class Deciding:
         return slot.is_open and slot.caveats is not None and not is_expired(slot.caveats, self.now_ms)
 
     def _decide(self, slot: Slot, submission: Submission) -> Decision:
-        opened, item = submission.slot, submission.item
-        name = item_name(opened.name_key, item.id)
-        salt = item_salt(opened.item_key, item.id)
-        c = commitment(salt, item.canonical)
-        again = self._found(name, c)
+        item = submission.item
+        again = self._found(submission.name, submission.c)
         if again:
             return again
-        state = self._state(opened)
+        state = self._state(submission.slot)
         verdict = judge(self._policy.config, slot.caveats, state, item)  # type: ignore[arg-type]  # open: has caveats
         if verdict.outcome is not Outcome.STORED:
             return Decision(verdict)
         state.add(item, verdict.declares)
-        self._by_name[name] = len(self.fresh)
-        self.fresh.append(Fresh(name, Plain(item.canonical, opened.number, salt, c)))
+        self._by_name[submission.name] = len(self.fresh)
+        plain = Plain(item.canonical, slot.number, submission.salt, submission.c)
+        self.fresh.append(Fresh(submission.name, plain))
         return Decision(verdict, index=len(self.fresh) - 1)
 
     def _found(self, name: bytes, c: bytes) -> Decision | None:
@@ -159,11 +144,11 @@ class Deciding:
         ((seq, stored_c),) = found
         return Decision(RETRY, seq=seq) if stored_c == c else Decision(CONFLICT)
 
-    def _state(self, slot: OpenedSlot) -> SlotState:
+    def _state(self, slot: WriterSlot) -> SlotState:
         state = self.slots.get(slot.number)
         if state is None:
             known = self._known.get(slot.number)
-            state = known.copy() if known else load_slot(self._rows, slot)
+            state = known.copy() if known else load_slot(self._rows, slot, self._policy.pod_id)
             self.slots[slot.number] = state
             self._opened[slot.number] = slot
         return state

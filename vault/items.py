@@ -9,6 +9,7 @@ now. The canonical form depends on the JSON sent alone. FORMAT.md, "Items".
 from __future__ import annotations
 
 import hmac
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -42,17 +43,20 @@ _TIME_MAX = 0x03BB2CC3D800
 """2100-01-01 likewise, exclusive."""
 _NO_TIME = bytes(6)
 
+_BEYOND_INT64 = 2.0**64
+
 NAME_BYTES = 22
 """Bytes of an item's name: 6 of time and 16 of HMAC."""
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, array_like=True):
     """One item as a contributor sent it, checked but for the view.
 
     Attributes:
         type: 1 to 64 characters.
         id: The client's, or the one the server made.
-        fields: Properties sent with a value, as decoded (an int only for ``-?digits``).
+        fields: Properties sent with a value, as decoded (an int only for ``-?digits``); an integer
+            literal beyond 64 bits as some float64 beyond them, which is all its judge asks.
         nulls: Properties sent as null: absent, but their names must be known.
         canonical: MP of the flat map of what was sent; what is sealed and committed to.
     """
@@ -130,6 +134,14 @@ def _canonical(item_type: str, item_id: str, members: Mapping[str, Scalar]) -> b
     return mp(flat)
 
 
+def _within_64_bits(fields: dict[str, Scalar]) -> dict[str, Scalar]:
+    for name, value in fields.items():
+        if type(value) is int and not INT64_MIN <= value <= INT64_MAX:
+            # Between processes an int has 64 bits. Beyond them the judge asks only whether it is within.
+            fields[name] = math.copysign(max(abs(float(value)), _BEYOND_INT64), value)
+    return fields
+
+
 _OWN_MEMBERS = frozenset(
     ("type", "id", "rowid", "dateCreated", "dateModified", "dateServerModified", "deleted")
 )
@@ -169,7 +181,8 @@ def parse_item(payload: Mapping[str, Scalar | None], *, make_id: Callable[[], st
             members[name] = date
     if is_deleted:
         members["deleted"] = True
-    return Item(item_type, item_id, fields, tuple(nulls), _canonical(item_type, item_id, members))
+    canonical = _canonical(item_type, item_id, members)
+    return Item(item_type, item_id, _within_64_bits(fields), tuple(nulls), canonical)
 
 
 def is_type_list(value: object) -> bool:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vault.deciding import Decision, Submission
+from vault.deciding import Decision
 from vault.errors import DamagedError, MalformedError
 from vault.header import Header, item_leaf, parse_header
 from vault.ledger import Extension, frontier_at
 from vault.receipts import Receipt, encode_receipt
 from vault.rows import Rows, typed
 from vault.sealing import SealedBatch
+from vault.submissions import Submission
 from vault.tree import SmallTree
 
 

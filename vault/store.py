@@ -16,7 +16,7 @@ import msgspec
 
 from vault.connection import AppendConnection
 from vault.database import connect_append
-from vault.deciding import Deciding, SlotStates, Submission, decide
+from vault.deciding import Deciding, SlotStates, decide
 from vault.errors import (
     BusyError,
     OutcomeUnknownError,
@@ -25,7 +25,6 @@ from vault.errors import (
 )
 from vault.files import replace_file
 from vault.inspecting import Inspected, inspect
-from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
 from vault.ledger import Extension
 from vault.locks import Lock, WriterTurn, hold_vault
@@ -33,6 +32,7 @@ from vault.pod import PodFolder
 from vault.policies import Policy, check_successor
 from vault.proving import BatchProofs, Receipts, proofs_of
 from vault.sealing import Entropy, seal_batch
+from vault.submissions import Answer, Submission
 from vault.writing import write_batch, write_slots
 
 MAX_BATCH_BYTES = 8 << 20
@@ -48,20 +48,6 @@ Clock = Callable[[], int]
 """UTC milliseconds since 1970."""
 
 _Locks = tuple[Lock, WriterTurn]
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What became of one submission.
-
-    Attributes:
-        outcome: What happened.
-        sentence: Why not; None if it was accepted or the slot is closed.
-        receipt: The receipt's header value, if asked for and due.
-    """
-
-    outcome: Outcome
-    sentence: str | None = None
-    receipt: str | None = None
 
 
 class _Tools(msgspec.Struct, frozen=True):

@@ -15,9 +15,9 @@ from ingest.door import Call, Door
 from ingest.envelope import Payload, decode_envelope, refuse_duplicates
 from ingest.problems import ITEM_TOO_LARGE, Problem, Refused, problem_of_answer, problem_of_item
 from vault.caveats import is_too_large
-from vault.deciding import Submission
 from vault.errors import ItemError
 from vault.items import Item, parse_item, server_id
+from vault.submissions import submit
 
 PATH = "/v4"
 RANDOM_ID_BYTES = 10
@@ -47,7 +47,8 @@ async def handle(door: Door, call: Call, receive: Receive) -> Reply:
     admission = door.admit(call.owner, envelope.key, len(body))
     refuse_duplicates(body, envelope.payload)
     item = _parse(door, admission, envelope.payload)
-    settled = await admission.pod.store(Submission(admission.slot, item, call.wants_receipt), len(body))
+    submission = submit(admission.slot, item, wants_receipt=call.wants_receipt)
+    settled = await admission.pod.store(admission.slot, submission, len(body))
     if isinstance(settled, Problem):
         raise Refused(settled)
     problem = problem_of_answer(settled)

@@ -42,7 +42,7 @@ CONTRIBUTORS_VAULT = frozenset(
         "vault.tree",
     }
 )
-HANDLERS_VAULT = frozenset({"vault.caveats", "vault.deciding", "vault.errors", "vault.items"})
+HANDLERS_VAULT = frozenset({"vault.caveats", "vault.errors", "vault.items", "vault.submissions"})
 IMPORTS_BY_NAME = frozenset({"__import__", "eval", "exec", "importlib", "pkgutil", "runpy"})
 READS_VERSIONS = frozenset({"importlib.metadata"})
 """Looks up what is installed; loads nothing of it."""

@@ -14,6 +14,8 @@ connection out.
 
 from __future__ import annotations
 
+import functools
+
 from vault.sqlcipher import RefusedStatementError
 
 ALLOW = 0
@@ -93,6 +95,7 @@ def authorize(
 _UNSEEN = ("with", "join", "using")
 
 
+@functools.lru_cache
 def refuse_unseen_reads(sql: str) -> None:
     """Refuse a statement that could read what the authorizer is not asked about, or not truly.
 

@@ -66,10 +66,10 @@ def from_le64(field: bytes) -> int:
 
 def pae(*fields: bytes) -> bytes:
     """Join ``fields`` unambiguously: LE64 count, then LE64 length and bytes of each."""
-    pieces = [_LE64.pack(len(fields))]
+    pack = _LE64.pack
+    pieces = [pack(len(fields))]
     for field in fields:
-        pieces.append(_LE64.pack(len(field)))
-        pieces.append(field)
+        pieces += (pack(len(field)), field)
     return b"".join(pieces)
 
 

@@ -13,13 +13,14 @@ See FORMAT.md, "A batch".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
 from vault.encoding import from_le32, from_le64, le32, le64, pae, unpae
 from vault.errors import FormatTooNewError, MalformedError
 from vault.keys import PodId
-from vault.tree import leaf_hash
+from vault.tree import HASH_BYTES, leaf_hash
 
 SUITE = 2
 """HPKE base mode with X-Wing, HKDF-SHA256 and AES-256-GCM: the one suite of batch/v1."""
@@ -32,6 +33,8 @@ MAX_MS = 2**63 - 1
 
 _LABEL = b"batch/v1"
 _LEAF_LABEL = b"leaf/v1"
+_LEAF_TAIL_BYTES = 4 + 2 * (8 + HASH_BYTES)
+"""What differs between the leaves of a batch: the index, then two hashes, each after its length."""
 _LATER_LABEL = re.compile(rb"batch/v[1-9][0-9]{0,8}")
 _FIELD_BYTES = {
     "label": len(_LABEL),
@@ -137,6 +140,26 @@ def item_leaf(pod_id: PodId, uid: bytes, index: int, c: bytes, digest: bytes) ->
         digest: SHA-256 of the sealed item, 32 bytes.
     """
     return leaf_hash(pae(_LEAF_LABEL, pod_id, uid, le32(index), c, digest))
+
+
+def item_leaves(
+    pod_id: PodId, uid: bytes, commitments: Sequence[bytes], digests: Sequence[bytes]
+) -> list[bytes]:
+    """Return ``item_leaf`` of every item of a batch, in their order.
+
+    Args:
+        pod_id: 32 bytes.
+        uid: The batch's 16 bytes.
+        commitments: Of each item, 32 bytes.
+        digests: Of each sealed item, 32 bytes.
+    """
+    # What stands before and between what differs is the same bytes for all of them.
+    hash_bytes = le64(HASH_BYTES)
+    head = pae(_LEAF_LABEL, pod_id, uid, le32(0), bytes(HASH_BYTES), bytes(HASH_BYTES))[:-_LEAF_TAIL_BYTES]
+    return [
+        leaf_hash(b"".join((head, le32(index), hash_bytes, c, hash_bytes, digest)))
+        for index, (c, digest) in enumerate(zip(commitments, digests, strict=True))
+    ]
 
 
 def _check_label(fields: list[bytes]) -> None:

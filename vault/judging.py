@@ -25,6 +25,7 @@ from vault.properties import (
     check_property_name,
     check_value,
     infer_type,
+    is_of_type,
 )
 
 NOTHING: Mapping[str, ValueType] = {}
@@ -106,13 +107,21 @@ def _known_type(config: PodConfig, own: Mapping[str, ValueType], name: str) -> V
     return BASE_PROPERTIES.get(name) or config.properties.get(name) or own.get(name)
 
 
-def _widened(config: PodConfig, value_type: ValueType, name: str, value: Scalar) -> bool:
-    """Whether ``infer`` turns the slot's own Integer into Real: JavaScript writes 36.0 as 36."""
+def _widened(config: PodConfig, value_type: ValueType, name: str, value: Scalar) -> ValueType:
+    """The type a known property gets for a value that is not of its type.
+
+    ``infer`` turns the slot's own Integer into Real: JavaScript writes 36.0 as 36.
+    """
     is_own_integer = value_type is ValueType.INTEGER and name not in config.properties
-    return config.policy == "infer" and is_own_integer and type(value) in {int, float}
+    if not (config.policy == "infer" and is_own_integer and type(value) in {int, float}):
+        check_value(name, value, value_type)
+    check_value(name, value, ValueType.REAL)
+    return ValueType.REAL
 
 
-def _inferred(name: str, value: Scalar) -> ValueType:
+def _inferred(config: PodConfig, name: str, value: Scalar) -> ValueType:
+    if config.policy != "infer":
+        raise ItemError(shown(name), _NOT_DECLARED)
     try:
         check_property_name(name)
     except ItemError as exc:
@@ -120,31 +129,14 @@ def _inferred(name: str, value: Scalar) -> ValueType:
     return infer_type(name, value)
 
 
-def _declared_by(
-    config: PodConfig, own: Mapping[str, ValueType], name: str, value: Scalar
-) -> ValueType | None:
-    """Check one property; return the type it gets if the view must change for it."""
-    known = _known_type(config, own, name)
-    if known is None:
-        if config.policy != "infer":
-            raise ItemError(shown(name), _NOT_DECLARED)
-        return _inferred(name, value)
-    try:
-        check_value(name, value, known)
-    except ItemError:
-        if not _widened(config, known, name, value):
-            raise
-        check_value(name, value, ValueType.REAL)
-        return ValueType.REAL
-    return None
-
-
 def _judge_fields(config: PodConfig, own: Mapping[str, ValueType], item: Item) -> dict[str, ValueType]:
     declares = {}
     for name, value in item.fields.items():
-        value_type = _declared_by(config, own, name, value)
-        if value_type is not None:
-            declares[name] = value_type
+        known = _known_type(config, own, name)
+        if known is None:
+            declares[name] = _inferred(config, name, value)
+        elif not is_of_type(value, known):
+            declares[name] = _widened(config, known, name, value)
     if item.nulls and config.policy != "infer":
         for name in item.nulls:
             if _known_type(config, own, name) is None:

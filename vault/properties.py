@@ -128,6 +128,11 @@ _RULES: Mapping[ValueType, tuple[Callable[[Scalar], bool], str]] = {
 }
 
 
+def is_of_type(value: Scalar, value_type: ValueType) -> bool:
+    """Whether a value, as decoded from its JSON literal, is of a property's type and within its range."""
+    return _RULES[value_type][0](value)
+
+
 def check_value(name: str, value: Scalar, value_type: ValueType) -> None:
     """Refuse a value that is not of the property's type.
 
@@ -139,9 +144,8 @@ def check_value(name: str, value: Scalar, value_type: ValueType) -> None:
     Raises:
         ItemError: The value is of another type or out of range.
     """
-    is_allowed, sentence = _RULES[value_type]
-    if not is_allowed(value):
-        raise ItemError(name, sentence)
+    if not is_of_type(value, value_type):
+        raise ItemError(name, _RULES[value_type][1])
 
 
 def infer_type(name: str, value: Scalar) -> ValueType:

@@ -12,7 +12,7 @@ import msgspec
 
 from vault.deciding import Decision
 from vault.errors import DamagedError, MalformedError
-from vault.header import Header, item_leaf, parse_header
+from vault.header import Header, item_leaves, parse_header
 from vault.ledger import Extension, frontier_at
 from vault.receipts import Receipt, encode_receipt
 from vault.rows import Rows, typed
@@ -147,7 +147,9 @@ def _stored_proofs(rows: Rows, batch: _StoredBatch) -> BatchProofs:
         header=batch.packed,
         commitments=[c for _, c, _ in items],
         digests=[digest for _, _, digest in items],
-        leaves=[item_leaf(header.pod_id, header.uid, i, c, digest) for i, (_, c, digest) in enumerate(items)],
+        leaves=item_leaves(
+            header.pod_id, header.uid, [c for _, c, _ in items], [digest for _, _, digest in items]
+        ),
         batch=batch.number,
         log_path=frontier_at(rows, batch.number - 1).next_path(),
         checkpoint=batch.checkpoint,

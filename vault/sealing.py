@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pu
 
 from vault.encoding import le32, pae
 from vault.errors import MalformedError
-from vault.header import MAX_ITEMS, SUITE, Header, item_leaf
+from vault.header import MAX_ITEMS, SUITE, Header, item_leaves
 from vault.keys import PodId, hkdf_expand_sha256
 from vault.tree import root_of
 
@@ -195,19 +195,18 @@ def seal_batch(
     key, commit = batch_keys(data_key)
     wraps = seal_to_each(recipients, data_key, wrap_info(pod_id, uid, commit))
     encrypt = AESGCM(key).encrypt
+    # The index, of 4 bytes, stands last.
+    aad_head = item_aad(pod_id, uid, 0)[:-4]
     sealed = [
         encrypt(
             item_nonce(index),
             pae(ITEM_LABEL, item.canonical, le32(item.slot), item.salt),
-            item_aad(pod_id, uid, index),
+            aad_head + le32(index),
         )
         for index, item in enumerate(items)
     ]
     digests = [hashlib.sha256(ciphertext).digest() for ciphertext in sealed]
-    leaves = [
-        item_leaf(pod_id, uid, index, item.c, digest)
-        for index, (item, digest) in enumerate(zip(items, digests, strict=True))
-    ]
+    leaves = item_leaves(pod_id, uid, [item.c for item in items], digests)
     header = Header(
         pod_id=pod_id,
         uid=uid,

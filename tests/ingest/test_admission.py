@@ -12,8 +12,8 @@ from ingest.committer import Load
 from ingest.logs import Log
 from ingest.pods import Pod
 from ingest.problems import NOT_ADMITTED, Refused
-from ingest.vault_thread import VaultThread
-from tests.support.pods import PATIENCE, START_MS, TestPod, make_pod, seeded_entropy
+from tests.support.pods import START_MS, TestPod, make_pod, seeded_entropy
+from tests.support.vaults import vault_in_a_thread
 from vault.keys import DatabaseKey, PodId
 from vault.links import Invite
 
@@ -44,13 +44,7 @@ class _Served:
         self.revoked = maintained.invite("revoked")
         maintained.revoke(self.revoked)
         log = Log(lambda _: None, now_ms=lambda: START_MS, entropy=seeded_entropy())
-        vault = VaultThread(
-            maintained.folder,
-            now_ms=lambda: START_MS,
-            entropy=seeded_entropy(),
-            patience=PATIENCE,
-            warn=lambda _: None,
-        )
+        vault = vault_in_a_thread(maintained.folder, lambda: START_MS)
         self.pod = Pod(maintained.folder, maintained.policy, vault, log, Load())
         self.owner = maintained.keys.owner_key.raw
         self.admissions = Admissions({self.owner: self.pod}, DIGEST_KEY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,6 +17,7 @@ from ingest.committer import (
     MOST_WAITING_ITEMS,
     Committer,
     Load,
+    Told,
 )
 
 
@@ -29,11 +30,24 @@ class _Writer:
         self.may_commit.set()
         self.fails_at: int | None = None
         self._running = 0
+        self.started = 0
         self.most_running = 0
         self.executor = ThreadPoolExecutor(8)
 
-    def start(self, batch: Sequence[int]) -> Future[Sequence[str]]:
-        return self.executor.submit(self._commit, list(batch))
+    def start(self, batch: Sequence[int], told: Told[str]) -> None:
+        self.started += 1
+        loop = asyncio.get_running_loop()
+
+        def commit() -> None:
+            loop.call_soon_threadsafe(told, self._outcome(list(batch)))
+
+        self.executor.submit(commit)
+
+    def _outcome(self, batch: list[int]) -> list[str] | Exception:
+        try:
+            return self._commit(batch)
+        except OSError as exc:
+            return exc
 
     def _commit(self, batch: list[int]) -> list[str]:
         self._running += 1
@@ -99,6 +113,41 @@ async def test_what_arrives_during_a_commit_becomes_the_next_batch(writer: _Writ
 
     assert writer.batches == [[0], list(range(1, 20))]
     assert writer.most_running == 1
+
+
+async def test_the_next_batch_leaves_before_the_answers(writer: _Writer) -> None:
+    """The writer does not wait for a loop that is busy answering, if enough waits."""
+    committer = _committer(writer)
+    batches_at_first_answer: list[int] = []
+    writer.may_commit.clear()
+    first = _submit(committer, 10)
+    first[0].add_done_callback(lambda _: batches_at_first_answer.append(writer.started))
+    await asyncio.sleep(0.05)
+    later = [committer.submit(number, 1) for number in range(10, 15)]
+    writer.may_commit.set()
+    await asyncio.gather(*first, *later)
+
+    assert batches_at_first_answer == [2]
+    assert writer.batches == [list(range(10)), list(range(10, 15))]
+
+
+async def test_a_few_that_wait_are_joined_by_those_who_come_back(writer: _Writer) -> None:
+    """A batch costs about as much as thirty items of it: a small one is worth a turn of the loop."""
+    committer = _committer(writer)
+    writer.may_commit.clear()
+    first = _submit(committer, 10)
+    again = [asyncio.create_task(_then(waiting, committer)) for waiting in first]
+    await asyncio.sleep(0.05)
+    late = committer.submit(99, 1)
+    writer.may_commit.set()
+    await asyncio.gather(late, *again)
+
+    assert writer.batches == [list(range(10)), [99, *[100] * 10]]
+
+
+async def _then(waiting: asyncio.Future[str], committer: Committer[int, str]) -> None:
+    await waiting
+    await committer.submit(100, 1)
 
 
 async def test_a_batch_is_bounded_by_items(writer: _Writer) -> None:

@@ -18,10 +18,11 @@ from ingest.edge import Edge
 from ingest.logs import Log
 from ingest.problems import problem_of_failure
 from ingest.registry import Registry
+from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
-from ingest.vault_thread import VaultThread
 from tests.support.pods import FakeClock, TestPod, make_pod, seeded_entropy
 from tests.support.server import envelope
+from tests.support.vaults import connect_to_thread
 from vault.errors import DamagedError, DiskFullError, LockedError, OutcomeUnknownError, StorageError
 from vault.pod import PodFolder
 
@@ -40,7 +41,7 @@ def log(lines: Lines) -> Log:
     return Log(lines.append, now_ms=FakeClock(), entropy=seeded_entropy())
 
 
-def _no_vault(_folder: PodFolder) -> VaultThread:
+def _no_vault(_folder: PodFolder) -> RemoteVault:
     raise AssertionError("no vault is opened here")
 
 
@@ -228,6 +229,8 @@ async def test_a_commit_that_breaks_in_a_way_nobody_foresaw_fails_its_batch_only
 ) -> None:
     """The vault is closed and verified, and the next item is stored."""
     key = pod.invite().database_key.reveal().hex()
+    connect = connect_to_thread(pod.clock)
+    monkeypatch.setattr("ingest.app.WriterProcess.connect", lambda _, theirs: connect(theirs))
     app = create_app(Settings(pods=(pod.folder.path,), port=1), log)
     async with _Lifespan(app):
         with monkeypatch.context() as broken:
@@ -239,10 +242,3 @@ async def test_a_commit_that_breaks_in_a_way_nobody_foresaw_fails_its_batch_only
 
     assert b"ZeroDivisionError" in b"".join(lines)
     assert len(pod.items()) == 1
-
-
-def test_no_worker_starts_with_another_library(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the first item, not with it."""
-    monkeypatch.setattr("vault.sqlcipher.LIBRARY_VERSION", (99,))
-    with pytest.raises(ImportError, match="99 or later is needed"):
-        create_app(Settings(pods=()), log)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,15 +15,16 @@ from ingest.logs import Log
 from ingest.pods import Pod
 from ingest.problems import VAULTS_FULL, Problem, Refused
 from ingest.registry import Registry
+from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
-from ingest.vault_thread import VaultThread
-from tests.support.pods import PATIENCE, TestPod, make_pod
-from vault.deciding import Submission
+from tests.support.pods import TestPod, make_pod
+from tests.support.vaults import vault_in_a_thread
 from vault.judging import Outcome
 from vault.links import Invite
 from vault.locks import hold_vault
 from vault.pod import PodFolder
-from vault.store import Answer
+from vault.store import Writer, open_writer
+from vault.submissions import Answer, submit
 
 IDLE_SECONDS = 1.0
 
@@ -43,14 +45,8 @@ class _House:
         self.registry = Registry(settings, self._vault, log=log, clock=lambda: self.now)
         self.door = Door(settings, self.registry, Tools(pods[0].clock, lambda: self.now, os.urandom, log))
 
-    def _vault(self, folder: PodFolder) -> VaultThread:
-        return VaultThread(
-            folder,
-            now_ms=self.maintained.clock,
-            entropy=os.urandom,
-            patience=PATIENCE,
-            warn=lambda _: None,
-        )
+    def _vault(self, folder: PodFolder) -> RemoteVault:
+        return vault_in_a_thread(folder, self.maintained.clock)
 
     def admit(self, maintained: TestPod, invite: Invite) -> Admission:
         """Let a key in, as a request does."""
@@ -59,12 +55,12 @@ class _House:
     async def store(self, maintained: TestPod, invite: Invite) -> Answer:
         """Store one item."""
         admission = self.admit(maintained, invite)
-        answer = await admission.pod.store(Submission(admission.slot, maintained.item()), 100)
+        answer = await admission.pod.store(admission.slot, submit(admission.slot, maintained.item()), 100)
         assert isinstance(answer, Answer)
         return answer
 
     async def settle(self) -> None:
-        """Let closing threads call back."""
+        """Let what closes call back."""
         await asyncio.sleep(0.1)
 
     async def close_idle(self) -> None:
@@ -99,7 +95,7 @@ async def test_an_idle_pod_keeps_no_key(maintained: TestPod) -> None:
     await house.close_idle()
     assert not pod.is_open
     assert not pod.opened
-    assert pod._vault._writer is None
+    assert pod._vault._connection is None
     hold_vault(maintained.folder.path).close()
 
 
@@ -119,7 +115,7 @@ async def test_a_key_that_stored_nothing_is_dropped_too(maintained: TestPod) -> 
 
 
 async def test_an_item_that_comes_while_a_vault_is_being_closed_is_stored(maintained: TestPod) -> None:
-    """The thread closes, then opens again; nobody is turned away, and the pod counts as open."""
+    """The writer closes, then opens again; nobody is turned away, and the pod counts as open."""
     invite, house = maintained.invite(), _House(maintained)
     await house.registry.load()
     await house.store(maintained, invite)
@@ -151,7 +147,7 @@ async def test_what_waits_is_judged_by_the_policy_in_force_when_its_batch_closes
     invite, house = maintained.invite(), _House(maintained)
     await house.registry.load()
     admission = house.admit(maintained, invite)
-    waiting = admission.pod.store(Submission(admission.slot, maintained.item()), 100)
+    waiting = admission.pod.store(admission.slot, submit(admission.slot, maintained.item()), 100)
     maintained.revoke(invite)
     house.pod(maintained).take(maintained.policy)
     answer = await waiting
@@ -169,7 +165,7 @@ async def test_a_pod_is_turned_away_where_every_open_vault_is_in_use(tmp_path: P
     house = _House(first, second, max_open_vaults=1)
     await house.registry.load()
     admission = house.admit(first, invites[0])
-    waiting = admission.pod.store(Submission(admission.slot, first.item()), 100)
+    waiting = admission.pod.store(admission.slot, submit(admission.slot, first.item()), 100)
 
     with pytest.raises(Refused) as refused:
         house.admit(second, invites[1])
@@ -229,17 +225,22 @@ async def test_after_a_failure_the_vault_is_opened_and_verified_anew(
     """What a connection is worth after an error nobody knows."""
     invite, house = maintained.invite(), _House(maintained)
     await house.registry.load()
+    opened: list[Writer] = []
+
+    def opening(*arguments: Any, **named: Any) -> Writer:
+        opened.append(open_writer(*arguments, **named))
+        return opened[-1]
+
+    monkeypatch.setattr("ingest.vault_thread.open_writer", opening)
     await house.store(maintained, invite)
-    vault = house.pod(maintained)._vault
-    writer = vault._writer
     await house.store(maintained, invite)
-    assert vault._writer is writer
+    assert len(opened) == 1
 
     with monkeypatch.context() as broken:
         broken.setattr("vault.store.Writer.commit", lambda *_: 1 / 0)
         admission = house.admit(maintained, invite)
-        failed = await admission.pod.store(Submission(admission.slot, maintained.item()), 100)
+        failed = await admission.pod.store(admission.slot, submit(admission.slot, maintained.item()), 100)
     assert isinstance(failed, Problem)
     assert (await house.store(maintained, invite)).outcome is Outcome.STORED
-    assert vault._writer is not writer
+    assert len(opened) == 2
     await house.registry.stop()

@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from tests.support.child import serve
-from vault.deciding import Submission
 from vault.errors import VaultError
 from vault.items import parse_item, server_id
 from vault.judging import Outcome
@@ -26,6 +25,7 @@ from vault.pod import PodFolder, load_log_key
 from vault.policies import load_policy
 from vault.slots import lookup_of, open_slot
 from vault.store import open_writer
+from vault.submissions import submit
 
 OK = "ok"
 TEXT_CHARACTERS = 3000
@@ -59,7 +59,7 @@ class _Depositor:
 
     def commit(self) -> str:
         payload = {"type": "Note", "text": "x" * TEXT_CHARACTERS}
-        batch = [Submission(self._slot, parse_item(payload, make_id=make_id)) for _ in range(3)]
+        batch = [submit(self._slot, parse_item(payload, make_id=make_id)) for _ in range(3)]
         try:
             answers = self._writer.commit(self._policy, batch)
         except VaultError as exc:

@@ -14,13 +14,13 @@ from click.testing import CliRunner
 
 from maintainer_tools.cli import cli
 from tests.support.pods import TestPod
-from vault.deciding import Submission
 from vault.encoding import mp
 from vault.items import Item, parse_item, server_id
 from vault.links import Invite
 from vault.policies import Policy, load_policy
 from vault.slots import OpenedSlot, lookup_of, open_slot
-from vault.store import Answer, Writer, open_writer
+from vault.store import Writer, open_writer
+from vault.submissions import Answer, Submission, submit
 
 RECEIVED_MS = 1_763_683_200_000
 """2025-11-21, midnight UTC: when every item put in here is received, unless a test says another time."""
@@ -88,7 +88,7 @@ def writer_of(pod: TestPod, invite: Invite, ms: int = RECEIVED_MS) -> Writer:
 def submissions(pod: TestPod, invite: Invite, payloads: Iterable[Mapping[str, Any]]) -> list[Submission]:
     """What the door makes of payloads."""
     _, opened = _opened(pod, invite)
-    return [Submission(opened, parse_item(payload, make_id=_make_id)) for payload in payloads]
+    return [submit(opened, parse_item(payload, make_id=_make_id)) for payload in payloads]
 
 
 def put(pod: TestPod, invite: Invite, *payloads: Mapping[str, Any], ms: int = RECEIVED_MS) -> list[Answer]:

@@ -21,10 +21,9 @@ from pathlib import Path
 
 from vault.caveats import Caveats
 from vault.checking import Report, check_vault
-from vault.deciding import Submission
 from vault.founding import POD_FOLDER, Founding, draw_keys, found_home
 from vault.invites import found_policy, issue, publish, reissue, revoke
-from vault.items import Item, commitment, item_salt, parse_item, server_id
+from vault.items import Item, parse_item, server_id
 from vault.links import Invite
 from vault.locks import Patience
 from vault.pod import PodFolder
@@ -37,6 +36,7 @@ from vault.slots import OpenedSlot, lookup_of, open_slot
 from vault.snapshot import private_snapshot
 from vault.sqlcipher import Connection, open_keyed
 from vault.store import Writer, open_writer
+from vault.submissions import Submission, submit
 
 POD_TOML = 'format = 1\nowner_key = "{owner}"\nname = "Test pod"\npolicy = "{policy}"\n{more}'
 START_MS = 1_790_000_000_000
@@ -149,7 +149,7 @@ class TestPod:
 
     def submission(self, slot: OpenedSlot, **payload: Scalar | None) -> Submission:
         """An item that came through a slot and asks for a receipt."""
-        return Submission(slot, self.item(**payload), wants_receipt=True)
+        return submit(slot, self.item(**payload), wants_receipt=True)
 
     def declaration(self, slot: OpenedSlot, name: str, value_type: str) -> Submission:
         """A declaration that came through a slot; its id follows from its content."""
@@ -165,12 +165,11 @@ class TestPod:
     def verify(self, submission: Submission, receipt: str | None) -> VerifiedReceipt:
         """Check a receipt as its contributor does: with the item, and the keys in the invite."""
         assert receipt is not None
-        slot, item = submission.slot, submission.item
         return verify_receipt(
             decode_receipt(receipt),
             pod_id=self.policy.pod_id,
             log_keys=self.policy.vault_logs,
-            c=commitment(item_salt(slot.item_key, item.id), item.canonical),
+            c=submission.c,
         )
 
     def open_writer(self) -> Writer:

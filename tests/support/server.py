@@ -56,7 +56,7 @@ class Server:
         prefix: Put before the command, such as what changes the file systems it sees.
 
     Attributes:
-        process: The parent; its worker is ``worker_pid``.
+        process: The parent; its worker is ``worker_pid``, and that one's child ``writer_pid``.
         port: Where it listens.
     """
 
@@ -126,6 +126,13 @@ class Server:
         """The process id of the worker that serves now."""
         return self.worker_pids[0]
 
+    @property
+    def writer_pid(self) -> int:
+        """The process id of the worker's writer."""
+        path = Path(f"/proc/{self.worker_pid}/task/{self.worker_pid}/children")
+        (pid,) = path.read_text().split()
+        return int(pid)
+
     def connect(self, seconds: float = 30.0) -> socket.socket:
         """A raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
@@ -167,7 +174,7 @@ class Server:
         return code
 
     def kill(self) -> None:
-        """End it at once, if it still runs; the worker dies with it."""
+        """End it at once, if it still runs; worker and writer die with it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_SECONDS)

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.pods import START_MS, TestPod, new_pod
-from vault.deciding import Submission
 from vault.errors import DamagedError
 from vault.judging import Outcome
 from vault.properties import ValueType
 from vault.slots import OpenedSlot
-from vault.store import Answer
+from vault.submissions import Answer, Submission
 
 STORED, RETRY, REPEATED = Outcome.STORED, Outcome.RETRY, Outcome.REPEATED
 CONFLICT, INVALID, FORBIDDEN, CLOSED = (

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from tests.support.pods import TestPod
-from vault.deciding import Submission
 from vault.errors import (
     DamagedError,
     EmptyFileError,
@@ -30,6 +29,7 @@ from vault.errors import (
 from vault.inspecting import inspect
 from vault.keys import FileKey, LogKey
 from vault.notes import Checkpoint, origin_of, sign_checkpoint
+from vault.submissions import Submission
 
 
 def item_3(pod: TestPod) -> Submission:

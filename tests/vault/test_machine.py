@@ -28,13 +28,13 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from tests.support.child import Child
 from tests.support.pods import PATIENCE, TestPod, new_pod, properties_toml
 from vault.checking import check_vault
-from vault.deciding import Submission
 from vault.judging import Outcome
 from vault.locks import copying
 from vault.pod import PodFolder
 from vault.reader import open_reader
 from vault.snapshot import private_snapshot, take_snapshot
-from vault.store import Answer, Writer
+from vault.store import Writer
+from vault.submissions import Answer, Submission
 
 STORED, RETRY, REPEATED = Outcome.STORED, Outcome.RETRY, Outcome.REPEATED
 LIMITED_ITEMS = 8

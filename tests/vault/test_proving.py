@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.support.pods import START_MS, TestPod
-from vault.deciding import Submission
 from vault.encoding import pae
 from vault.erasures import erasure_bytes
 from vault.errors import DamagedError
@@ -13,7 +12,7 @@ from vault.header import parse_header
 from vault.judging import Outcome
 from vault.receipts import decode_receipt
 from vault.slots import OpenedSlot
-from vault.store import Answer
+from vault.submissions import Answer, Submission, submit
 
 
 @pytest.fixture
@@ -53,10 +52,10 @@ def test_every_item_of_every_batch_has_a_receipt(pod: TestPod, slot: OpenedSlot,
 def test_a_receipt_is_given_when_asked_for(pod: TestPod, slot: OpenedSlot) -> None:
     """It takes time and bytes; the item itself is its own memory of having been stored."""
     asked = note(pod, slot, 1)
-    silent = Submission(slot, note(pod, slot, 2).item)
+    silent = submit(slot, note(pod, slot, 2).item)
 
     ((first, second),) = store(pod, [asked, silent])
-    ((third, fourth),) = store(pod, [Submission(slot, asked.item), Submission(slot, silent.item, True)])  # noqa: FBT003 - wants a receipt
+    ((third, fourth),) = store(pod, [submit(slot, asked.item), submit(slot, silent.item, wants_receipt=True)])
 
     assert first.receipt is not None
     assert second.receipt is None

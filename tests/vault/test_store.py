@@ -27,7 +27,8 @@ from vault.locks import Patience, copying, hold_vault
 from vault.notes import read_checkpoint
 from vault.opening import Identity
 from vault.policies import Policy, parse_policy, signed_bytes
-from vault.store import TRUNCATE_FRAMES, Answer, Writer
+from vault.store import TRUNCATE_FRAMES, Writer
+from vault.submissions import Answer
 
 AT_ONCE = Patience(0, time.monotonic, time.sleep)
 STRANGER = Identity(bytes(range(32)))

@@ -20,13 +20,13 @@ import apsw
 from tests.vectors import world
 from tests.vectors.policies import POD_TOML, members, packed, signed, slot_entry, tombstone
 from vault.database import PolicyRow, create
-from vault.deciding import Submission
 from vault.items import parse_item
 from vault.meta import first_meta
 from vault.pod import PodFolder
 from vault.policies import Policy, load_policy, parse_policy
 from vault.slots import OpenedSlot, open_slot
 from vault.store import Writer, open_writer
+from vault.submissions import submit
 
 NAMES = {1: "field-team", 2: "hobby"}
 SLOTS_JSON = signed(
@@ -74,7 +74,7 @@ def _slot(number: int) -> OpenedSlot:
 
 
 def _commit(writer: Writer, rows: Sequence[Row]) -> None:
-    items = [Submission(_slot(slot), parse_item(payload, make_id=str)) for slot, payload in rows]
+    items = [submit(_slot(slot), parse_item(payload, make_id=str)) for slot, payload in rows]
     answers = writer.commit(policy(), items)
     if any(answer.outcome.value != "stored" for answer in answers):
         raise ValueError(f"an item of the vectors is refused: {answers}")

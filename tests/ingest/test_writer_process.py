@@ -1,0 +1,188 @@
+"""The writer process: dies with its worker, is started again if it died alone, says why it cannot start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.writer_process import WriterProcess
+from tests.support.pods import TestPod, new_pod
+from tests.support.server import Server, envelope, serving
+from vault.errors import StorageError
+from vault.links import Invite
+from vault.locks import hold_vault
+
+OLD_LIBRARY = "import vault.sqlcipher\nvault.sqlcipher.LIBRARY_VERSION = (99,)\n"
+"""Run by Python itself at start: every process of the server believes it needs a later library."""
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> TestPod:
+    """A pod of its own."""
+    return new_pod(tmp_path)
+
+
+@pytest.fixture
+def invite(pod: TestPod) -> Invite:
+    """Into that pod, issued before it is served."""
+    return pod.invite()
+
+
+@pytest.fixture
+def server(pod: TestPod, invite: Invite) -> Iterator[Server]:  # noqa: ARG001  # is there when it starts
+    """A server of that pod, whose vault stays open."""
+    with serving(pod.folder.path, options=["--idle-seconds", "60"]) as server:
+        yield server
+
+
+def _send(server: Server, pod: TestPod, invite: Invite, text: str) -> int:
+    key = invite.database_key.reveal().hex()
+    return server.create_item(pod.owner, key, {"type": "Note", "text": text}).status
+
+
+def _await_end(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while _state(pid) not in {None, "Z"}:
+        assert time.monotonic() < deadline, "the process still runs"
+        time.sleep(0.01)
+
+
+def _state(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def test_a_writer_that_died_is_started_by_the_next_item(pod: TestPod, invite: Invite, server: Server) -> None:
+    """The worker serves on; what was acknowledged is there."""
+    time.sleep(1.0)
+    assert _send(server, pod, invite, "before") == 200
+    worker, writer = server.worker_pid, server.writer_pid
+    os.kill(writer, signal.SIGKILL)
+    _await_end(writer)
+
+    statuses = [_send(server, pod, invite, "after")]
+    while statuses[-1] == 503 and len(statuses) < 100:
+        time.sleep(0.05)
+        statuses.append(_send(server, pod, invite, "after"))
+    assert statuses[-1] == 200
+    assert server.worker_pid == worker
+    assert server.writer_pid != writer
+    assert server.stop() == 0
+    assert sorted(str(item.members["text"]) for item in pod.items()) == ["after", "before"]
+
+
+def test_items_on_their_way_when_the_writer_dies_are_told_to_try_again(
+    pod: TestPod, invite: Invite, server: Server
+) -> None:
+    """Stored or not, nobody knows: 503, and the same id again is safe."""
+    assert _send(server, pod, invite, "before") == 200
+    os.kill(server.writer_pid, signal.SIGSTOP)
+    key = invite.database_key.reveal().hex()
+    body = envelope(key, {"type": "Note", "id": "item-1", "text": "caught"})
+    with server.connect() as connection:
+        head = (
+            f"POST /v4/{pod.owner}/create_item HTTP/1.1\r\nHost: pod\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + body)
+        time.sleep(0.2)
+        os.kill(server.writer_pid, signal.SIGKILL)
+        answer = connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1" in answer.lower()
+    assert server.wait_for("commit_failed")["error"] == "OutcomeUnknownError"
+
+
+def test_a_writer_ends_with_its_worker(pod: TestPod, invite: Invite, server: Server) -> None:
+    """Nobody else would close its vaults; an orphan would hold their locks."""
+    writer = server.writer_pid
+    assert _send(server, pod, invite, "x") == 200
+    os.kill(server.worker_pid, signal.SIGKILL)
+
+    _await_end(writer)
+    hold_vault(pod.folder.path).close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_writer_outlives_the_signals_that_stop_a_server(
+    pod: TestPod, invite: Invite, server: Server, number: signal.Signals
+) -> None:
+    """Sent to the whole group, they must not take it from its worker, which still commits."""
+    assert _send(server, pod, invite, "before") == 200
+    writer = server.writer_pid
+    os.kill(writer, number)
+    time.sleep(0.2)
+
+    assert _send(server, pod, invite, "after") == 200
+    assert server.writer_pid == writer
+
+
+def test_a_server_leaves_no_writer_behind(pod: TestPod, invite: Invite, server: Server) -> None:
+    """After an orderly stop, its vaults closed."""
+    assert _send(server, pod, invite, "x") == 200
+    writer = server.writer_pid
+    assert server.stop() == 0
+
+    assert _state(writer) is None
+    assert not pod.folder.wal.exists()
+
+
+def test_a_server_with_another_library_does_not_start(pod: TestPod, tmp_path: Path) -> None:
+    """Before the first item, not with it; the log says which is needed."""
+    (tmp_path / "sitecustomize.py").write_text(OLD_LIBRARY)
+    with pytest.raises(AssertionError, match="sqlcipher3 99 or later is needed"):
+        Server([pod.folder.path], environment={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"})
+
+
+async def test_a_writer_that_cannot_start_is_not_started_for_every_item(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A start costs a tenth of a second of a processor; a minute of items would be a thousand."""
+    now = 100.0
+    writer = WriterProcess(lambda: now)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    starts = 0
+    start = writer.start
+
+    def counted() -> None:
+        nonlocal starts
+        starts += 1
+        start()
+
+    monkeypatch.setattr(writer, "start", counted)
+    writer.start()
+    with pytest.raises(StorageError, match="did not start"):
+        await writer.ready()
+    for _ in range(10):
+        with pytest.raises(StorageError, match="has ended"):
+            _connect(writer)
+    assert starts == 1
+    now += 2
+    _connect(writer)
+    assert starts == 2
+    await writer.stop()
+
+
+def _connect(writer: WriterProcess) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        writer.connect(theirs)
+
+
+async def test_a_program_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operating system's reason, without a path."""
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    writer = WriterProcess(lambda: 0.0)
+    with pytest.raises(StorageError, match="cannot be started: No such file"):
+        writer.start()
+    with pytest.raises(StorageError, match="did not start"):
+        await writer.ready()
+    await writer.stop()

@@ -1,4 +1,4 @@
-"""Group commit: the loop owns the open batch, one commit at a time makes it durable.
+"""Group commit: the loop owns the open batch, the writer makes one after the other durable.
 
 Items that arrive while a commit runs wait together and become the next batch.
 No timer is needed: a batch closes when one turn of the loop brought nothing
@@ -23,9 +23,15 @@ MOST_WAITING_ITEMS = 4096
 MOST_WAITING_BYTES = 32 << 20
 MOST_WAITING_BYTES_IN_ALL = 128 << 20
 """Over all pods of a process: many pods at once must not use up its memory either."""
+MOST_IN_FLIGHT = 2
+"""Batches the writer has: the one it commits, and one ahead, so that it never waits for a busy loop."""
+LEAST_AHEAD = 16
+AHEAD = 0.9
+"""How much must wait for a batch to leave ahead: so many items, and so much of the batch before it. Fewer
+are a batch with those who come back; a batch costs as much as thirty of its items."""
 AT_ONCE = 0.5
-"""What waits at the end of a commit is the next batch if it is at least so much of the last one; less
-gathers first what the answers bring. Any value from 0.3 to 0.9 measured alike."""
+"""What waits at the end of a commit leaves before the answers if it is so much of that commit; less
+gathers what the answers bring. Any value from 0.3 to 0.9 measured alike."""
 MOST_TURNS = 8
 """Turns of the loop a batch may stay open: under load each brings something new."""
 
@@ -67,14 +73,15 @@ class Committer(Generic[Submitted, Answered]):
         self._explain = explain
         self._waiting: deque[_Waiting[Submitted, Answered]] = deque()
         self._waiting_bytes = 0
-        self._is_busy = False
+        self._in_flight: deque[int] = deque()
+        self._is_gathering = False
         self._turns = 0
         self._seen = 0
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and no commit is running."""
-        return not self._is_busy
+        return not self._in_flight and not self._is_gathering
 
     def has_room(self, size: int) -> bool:
         """Whether an item of ``size`` body bytes may still wait."""
@@ -98,12 +105,22 @@ class Committer(Generic[Submitted, Answered]):
         self._waiting.append(_Waiting(submitted, size, answer))
         self._waiting_bytes += size
         self._load.waiting_bytes += size
-        if not self._is_busy:
-            self._is_busy = True
-            self._gather(loop)
+        self._advance(loop)
         return answer
 
+    def _advance(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._is_gathering or not self._waiting:
+            return
+        if not self._in_flight:
+            self._gather(loop)
+        elif len(self._in_flight) < MOST_IN_FLIGHT and self._is_enough_ahead():
+            self._close_batch(loop)
+
+    def _is_enough_ahead(self) -> bool:
+        return len(self._waiting) >= max(LEAST_AHEAD, AHEAD * self._in_flight[-1])
+
     def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_gathering = True
         self._turns, self._seen = 0, len(self._waiting)
         loop.call_soon(self._turn, loop)
 
@@ -113,6 +130,7 @@ class Committer(Generic[Submitted, Answered]):
         if grew and self._turns < MOST_TURNS and self._seen < MOST_ITEMS:
             loop.call_soon(self._turn, loop)
         else:
+            self._is_gathering = False
             self._close_batch(loop)
 
     def _take(self) -> list[_Waiting[Submitted, Answered]]:
@@ -130,6 +148,7 @@ class Committer(Generic[Submitted, Answered]):
 
     def _close_batch(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._take()
+        self._in_flight.append(len(batch))
         self._start([waiting.submitted for waiting in batch], lambda told: self._end(loop, batch, told))
 
     def _end(
@@ -138,17 +157,12 @@ class Committer(Generic[Submitted, Answered]):
         batch: list[_Waiting[Submitted, Answered]],
         told: Sequence[Answered] | Exception,
     ) -> None:
+        self._in_flight.popleft()
         # First the next batch, then the answers: the writer need not wait for those.
-        is_next_due = len(self._waiting) >= AT_ONCE * len(batch)
-        if is_next_due:
+        if len(self._waiting) >= AT_ONCE * len(batch) and not self._in_flight:
             self._close_batch(loop)
         self._answer(batch, told)
-        if is_next_due:
-            return
-        if self._waiting:
-            self._gather(loop)
-        else:
-            self._is_busy = False
+        self._advance(loop)
 
     def _answer(
         self, batch: list[_Waiting[Submitted, Answered]], told: Sequence[Answered] | Exception

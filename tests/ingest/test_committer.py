@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ingest.committer import (
+    LEAST_AHEAD,
     MOST_BATCH_BYTES,
     MOST_ITEMS,
     MOST_WAITING_BYTES,
@@ -29,10 +30,8 @@ class _Writer:
         self.may_commit = threading.Event()
         self.may_commit.set()
         self.fails_at: int | None = None
-        self._running = 0
         self.started = 0
-        self.most_running = 0
-        self.executor = ThreadPoolExecutor(8)
+        self.executor = ThreadPoolExecutor(1)
 
     def start(self, batch: Sequence[int], told: Told[str]) -> None:
         self.started += 1
@@ -50,10 +49,7 @@ class _Writer:
             return exc
 
     def _commit(self, batch: list[int]) -> list[str]:
-        self._running += 1
-        self.most_running = max(self.most_running, self._running)
         self.may_commit.wait(10)
-        self._running -= 1
         self.batches.append(batch)
         if self.fails_at in batch:
             raise OSError("the disk went away")
@@ -101,18 +97,37 @@ def _submit(committer: Committer[int, str], count: int) -> list[asyncio.Future[s
 
 
 async def test_what_arrives_during_a_commit_becomes_the_next_batch(writer: _Writer) -> None:
-    """One commit is in flight at a time; the rest waits together."""
+    """Nothing leaves while the commit runs; the rest waits together."""
     committer = _committer(writer)
     writer.may_commit.clear()
     first = committer.submit(0, 1)
     await asyncio.sleep(0.05)
-    later = [committer.submit(number, 1) for number in range(1, 20)]
+    later = [committer.submit(number, 1) for number in range(1, LEAST_AHEAD)]
     await asyncio.sleep(0.05)
     writer.may_commit.set()
     await asyncio.gather(first, *later)
 
-    assert writer.batches == [[0], list(range(1, 20))]
-    assert writer.most_running == 1
+    assert writer.batches == [[0], list(range(1, LEAST_AHEAD))]
+    assert writer.started == 2
+
+
+async def test_a_large_batch_leaves_while_another_is_committed_and_no_third(writer: _Writer) -> None:
+    """The writer takes it up at once; more than one ahead would only make batches smaller."""
+    committer = _committer(writer)
+    writer.may_commit.clear()
+    first = _submit(committer, 20)
+    await asyncio.sleep(0.05)
+    second = [committer.submit(100 + number, 1) for number in range(17)]
+    assert writer.started == 1
+    second.append(committer.submit(117, 1))
+    assert writer.started == 2
+    third = [committer.submit(200 + number, 1) for number in range(40)]
+    assert writer.started == 2
+    writer.may_commit.set()
+    await asyncio.gather(*first, *second, *third)
+
+    assert [len(batch) for batch in writer.batches] == [20, 18, 40]
+    assert committer.is_idle
 
 
 async def test_the_next_batch_leaves_before_the_answers(writer: _Writer) -> None:

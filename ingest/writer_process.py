@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from ingest.messages import READY, WANTED
@@ -27,6 +28,12 @@ RESTART_SECONDS = 1.0
 class _Running(NamedTuple):
     process: subprocess.Popen[bytes]
     control: socket.socket
+
+
+def _environment() -> dict[str, str]:
+    # With -P, our own place: a folder `ingest` in the current directory is not ours.
+    places = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 def _hear(control: socket.socket) -> bytes:
@@ -60,7 +67,8 @@ class WriterProcess:
         with theirs:
             try:
                 process = subprocess.Popen(  # noqa: S603  # our own program, and two numbers
-                    [sys.executable, "-m", "ingest.writer", str(theirs.fileno()), str(os.getpid())],
+                    [sys.executable, "-P", "-m", "ingest.writer", str(theirs.fileno()), str(os.getpid())],
+                    env=_environment(),
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )

@@ -76,7 +76,7 @@ def create_app(settings: Settings, log: Log) -> Application:
             folder, writer.connect, lambda sentence: log.event("vault_warning", sentence=sentence)
         )
 
-    registry = Registry(settings, make_vault, log=log, clock=time.monotonic)
+    registry = Registry(settings, make_vault, log=log, clock=time.monotonic, now_ms=now_ms)
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
 
     @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ingest.asked import Asked
 from ingest.committer import Committer, Load, Told
 from ingest.logs import Log
 from ingest.problems import QUEUE_FULL, Problem, Refused, problem_of_failure, unexpected
@@ -26,6 +27,7 @@ from vault.submissions import Answer, Submission
 
 Settled = Answer | Problem
 """What becomes of one item: the writer's answer, or why its batch failed."""
+NOTHING_ASKED = Asked((), frozenset(), ())
 CloseTold = Callable[[bool | Exception], None]
 
 
@@ -60,6 +62,7 @@ class Pod:
         self.is_open = False
         self._vault = vault
         self._log = log
+        self._asked = NOTHING_ASKED
         self._committer: Committer[_Deposit, Settled] = Committer(self._commit, self._explain, load)
 
     @property
@@ -86,6 +89,16 @@ class Pod:
         if check_successor(self.policy, policy):
             self.policy = policy
             self.opened.clear()
+
+    def ask(self, asked: Asked) -> None:
+        """Go by what the maintainer asks now, and log what is no request of theirs."""
+        self._asked = asked
+        for error in asked.refusals:
+            self._log.failure("request_refused", error, self.owner)
+
+    def is_held(self, now_ms: int) -> bool:
+        """Whether the maintainer asks for the vault to be let go of."""
+        return any(hold.is_on(now_ms) for hold in self._asked.holds)
 
     def meter(self, slot: int, rate: tuple[int, int], now: float) -> Meter:
         """The meter of a slot that has a rate; a new one when its rate has changed."""

@@ -21,6 +21,9 @@ NO_CONTENT = 204
 RETRY_SECONDS = 1
 """Sent as Retry-After with a 503: a commit takes milliseconds, a reopened vault less than a second."""
 
+PAUSED_RETRY_SECONDS = 5
+"""The same while a maintainer holds the vault, which takes seconds to minutes."""
+
 
 class Problem(msgspec.Struct, frozen=True):
     """One refusal.
@@ -72,6 +75,7 @@ VAULTS_FULL = Problem(503, "too many pods are in use at once; try again", RETRY_
 UNAVAILABLE = Problem(
     503, "this pod cannot store items now; try again, or tell its maintainer", RETRY_SECONDS
 )
+PAUSED = Problem(503, "this pod's maintainer is working on it; try again in a while", PAUSED_RETRY_SECONDS)
 DISK_FULL = Problem(507, "the pod's disk is full; tell its maintainer")
 
 

@@ -1,10 +1,10 @@
 """Which pods a server has: found by owner, judged by their newest policy, capped, closed when idle.
 
-One task looks at every pod's policy files and closes vaults that have been
-idle. A pair of files that does not verify, or may not follow the policy in
-force, changes nothing and is logged once. Pods off the allow-list are not in
-the registry: asking for one is asking for an unknown owner. FORMAT.md,
-"Policy".
+One task looks at every pod's policy files and at what its maintainer asks for,
+and closes vaults that have been idle or are to be let go of. A pair of files
+that does not verify, or may not follow the policy in force, changes nothing and
+is logged once. Pods off the allow-list are not in the registry: asking for one
+is asking for an unknown owner. FORMAT.md, "Policy", "Requests".
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from ingest.asked import Asked, Asking
 from ingest.committer import Load
 from ingest.logs import Log
 from ingest.pods import Pod
-from ingest.problems import UNAVAILABLE, VAULTS_FULL, Refused
+from ingest.problems import PAUSED, UNAVAILABLE, VAULTS_FULL, Refused
 from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
 from ingest.watching import Sight, Watched, look
@@ -39,6 +40,7 @@ class Registry:
         make_vault: Makes the way to the vault of a pod's folder.
         log: The server's.
         clock: Monotone seconds.
+        now_ms: UTC milliseconds.
 
     Attributes:
         by_owner: The pods that can be asked, by their owner key's 32 bytes.
@@ -51,13 +53,16 @@ class Registry:
         *,
         log: Log,
         clock: Callable[[], float],
+        now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._make_vault = make_vault
         self._log = log
         self._clock = clock
+        self._now_ms = now_ms
         self._watched = [Watched(PodFolder(path)) for path in settings.pods]
         self._pods: dict[Watched, Pod] = {}
+        self._asking: dict[Pod, Asking] = {}
         self._unusable: dict[Watched, bytes] = {}
         self._refusals: list[tuple[VaultError, bytes | None]] = []
         self._closing: set[Pod] = set()
@@ -68,12 +73,14 @@ class Registry:
         """Read every pod's policy. One that does not verify is logged, and looked at again."""
         await self._look()
         self._log_refusals()
+        await self._look_at_requests()
 
     async def watch(self) -> None:
-        """Look at policies and idle vaults until cancelled."""
+        """Look at policies, requests and idle vaults until cancelled."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             await self._look()
+            await self._look_at_requests()
             self._close_idle()
 
     async def _look(self) -> None:
@@ -85,6 +92,16 @@ class Registry:
         self._refusals.clear()
         for sight in sights:
             self._see(sight)
+
+    async def _look_at_requests(self) -> None:
+        judged = [(pod, asking, pod.policy) for pod, asking in self._asking.items()]
+
+        def look_at_all() -> list[tuple[Pod, Asked | None]]:
+            return [(pod, asking.look(policy)) for pod, asking, policy in judged]
+
+        for pod, asked in await asyncio.to_thread(look_at_all):
+            if asked:
+                pod.ask(asked)
 
     def _log_refusals(self) -> None:
         for error, owner in self._refusals:
@@ -118,10 +135,9 @@ class Registry:
             )
         if owner in self.by_owner:
             raise MalformedError("two folders hold a pod of one owner key; serve only one of them")
-        self._pods[watched] = Pod(
-            watched.folder, policy, self._make_vault(watched.folder), self._log, self._load
-        )
-        self.by_owner[owner] = self._pods[watched]
+        pod = Pod(watched.folder, policy, self._make_vault(watched.folder), self._log, self._load)
+        self._pods[watched] = self.by_owner[owner] = pod
+        self._asking[pod] = Asking(watched.folder)
 
     def check_usable(self, owner: bytes) -> None:
         """Refuse an owner whose folder is here, but whose policy has never verified.
@@ -142,8 +158,12 @@ class Registry:
         moment one more than the cap may be open.
 
         Raises:
-            Refused: 503; every open vault is in use.
+            Refused: 503; the maintainer holds the vault, or every open vault is in use.
         """
+        if pod.is_held(self._now_ms()):
+            # No key stays that no closing will drop.
+            pod.opened.clear()
+            raise Refused(PAUSED)
         pod.used_at = self._clock()
         if pod.is_open:
             return
@@ -156,9 +176,9 @@ class Registry:
         pod.is_open = True
 
     def _close_idle(self) -> None:
-        oldest = self._clock() - self._settings.idle_seconds
+        oldest, now_ms = self._clock() - self._settings.idle_seconds, self._now_ms()
         for pod in self._open_pods():
-            if pod.is_idle and pod.used_at <= oldest:
+            if pod.is_idle and (pod.used_at <= oldest or pod.is_held(now_ms)):
                 self._begin_close(pod)
 
     def _begin_close(self, pod: Pod) -> None:

@@ -49,7 +49,7 @@ def _no_vault(_folder: PodFolder) -> RemoteVault:
 def door(log: Log) -> Door:
     """A door to no pod."""
     settings = Settings(pods=())
-    registry = Registry(settings, _no_vault, log=log, clock=time.monotonic)
+    registry = Registry(settings, _no_vault, log=log, clock=time.monotonic, now_ms=time.time_ns)
     return Door(settings, registry, Tools(FakeClock(), time.monotonic, seeded_entropy(), log))
 
 

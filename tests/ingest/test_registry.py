@@ -42,7 +42,8 @@ class _House:
             max_open_vaults=max_open_vaults,
         )
         log = Log(self.lines.append, now_ms=pods[0].clock, entropy=os.urandom)
-        self.registry = Registry(settings, self._vault, log=log, clock=lambda: self.now)
+        clock = pods[0].clock
+        self.registry = Registry(settings, self._vault, log=log, clock=lambda: self.now, now_ms=clock)
         self.door = Door(settings, self.registry, Tools(pods[0].clock, lambda: self.now, os.urandom, log))
 
     def _vault(self, folder: PodFolder) -> RemoteVault:

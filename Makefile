@@ -7,7 +7,7 @@ ROOMS := contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench lock clean help
+.PHONY: run test install check bench mutants lock clean help
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -30,6 +30,9 @@ check: .venv/all.stamp  ## Format, lint, types, architecture, coverage; tests fi
 
 bench: .venv/all.stamp  ## Print the speed of a real server, beside handlers that store nothing
 	$(BIN)/python -m benchmarks.ingest
+
+mutants: .venv/all.stamp  ## Take every defence out once, and show that its test notices
+	$(BIN)/python -m tests.mutants
 
 lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--upgrade takes new versions
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --all-extras \

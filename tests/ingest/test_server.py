@@ -202,10 +202,10 @@ def test_a_folder_of_pods_is_served_whole(tmp_path: Path) -> None:
     assert statuses == [200, 200]
 
 
-def test_neither_process_may_write_a_core_dump(pod: TestPod) -> None:
+def test_no_process_may_write_a_core_dump(pod: TestPod) -> None:
     """A core file would hold keys and items in flight."""
     with serving(pod.folder.path) as server:
-        for pid in (server.process.pid, server.worker_pid):
+        for pid in (server.process.pid, server.worker_pid, server.writer_pid):
             limits = Path(f"/proc/{pid}/limits").read_text()
             (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
             assert line.split()[4:6] == ["0", "0"]

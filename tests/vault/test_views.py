@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.vectors import world
 from vault.errors import DamagedError
+from vault.keys import PodId
 from vault.properties import RESERVED_NAMES, ValueType
 from vault.views import open_view, seal_view
 
@@ -37,6 +38,15 @@ def test_every_bit_of_a_view_is_authenticated(own: dict[str, ValueType], data: s
     sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(DamagedError, match="the view of slot 1 does not open"):
         open_view(bytes(sealed), KEY, pod_id=world.POD_ID, slot=1)
+
+
+@pytest.mark.parametrize(
+    ("pod_id", "slot"), [(world.POD_ID, 2), (PodId(bytes(32)), 1)], ids=["another slot", "another pod"]
+)
+def test_a_view_is_bound_to_its_slot_and_pod(pod_id: PodId, slot: int) -> None:
+    """Even under one key: whoever writes the file moves no view to another slot."""
+    with pytest.raises(DamagedError, match="does not open"):
+        open_view(_seal({"height": ValueType.REAL}), KEY, pod_id=pod_id, slot=slot)
 
 
 @given(sealed=st.binary())

@@ -16,15 +16,22 @@ from vault import errors
 TESTDATA = Path(errors.__file__).parent / "testdata"
 
 
-def load(file: str) -> dict[str, Any]:
-    """Return the content of one file of vectors."""
-    content: dict[str, Any] = json.loads((TESTDATA / file).read_bytes())
+def load(path: str) -> dict[str, Any]:
+    """Return one vector, by its path in ``vault/testdata``."""
+    content: dict[str, Any] = json.loads((TESTDATA / path).read_bytes())
     return content
 
 
-def cases(file: str, section: str = "vectors") -> list[ParameterSet]:
-    """Return the vectors of one section, each under its own name."""
-    return [pytest.param(vector, id=vector["name"]) for vector in load(file)[section]]
+def vectors(folder: str) -> list[dict[str, Any]]:
+    """Return the vectors that stand in a folder itself, by name of file."""
+    found = [json.loads(path.read_bytes()) for path in sorted((TESTDATA / folder).glob("*.json"))]
+    assert found, f"{folder} holds no vector"
+    return found
+
+
+def cases(folder: str) -> list[ParameterSet]:
+    """Return the vectors of a folder, each under its own name."""
+    return [pytest.param(vector, id=vector["name"]) for vector in vectors(folder)]
 
 
 def refusal(vector: dict[str, Any]) -> AbstractContextManager[object]:

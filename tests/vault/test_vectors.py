@@ -49,13 +49,9 @@ def unhex(text: str) -> bytes:
 
 
 def all_vectors() -> list[Vector]:
-    """Every vector of every file."""
-    found = []
-    for path in sorted(TESTDATA.glob("*.json")):
-        for section in load(path.name).values():
-            if type(section) is list and section and type(section[0]) is dict and "name" in section[0]:
-                found += section
-    return found
+    """Every vector of every folder."""
+    paths = (path.relative_to(TESTDATA) for path in sorted(TESTDATA.rglob("*-*.json")))
+    return [load(path.as_posix()) for path in paths if path.name.startswith(("accept-", "refuse-", "find-"))]
 
 
 def test_vectors_are_many_and_most_of_them_refused() -> None:
@@ -71,7 +67,7 @@ def test_vectors_are_what_their_program_makes() -> None:
     assert stale() == []
 
 
-@pytest.mark.parametrize("vector", cases("encodings.json", "pae"))
+@pytest.mark.parametrize("vector", cases("encodings/pae"))
 def test_pae(vector: Vector) -> None:
     """Splitting is the exact inverse of joining."""
     joined = unhex(vector["joined"])
@@ -84,7 +80,7 @@ def test_pae(vector: Vector) -> None:
     assert pae(*fields) == joined
 
 
-@pytest.mark.parametrize("vector", cases("encodings.json", "mp"))
+@pytest.mark.parametrize("vector", cases("encodings/mp"))
 def test_mp(vector: Vector) -> None:
     """One map, one form."""
     encoded = unhex(vector["encoded"])
@@ -98,7 +94,7 @@ def test_mp(vector: Vector) -> None:
     assert mp(vector["map"]) == encoded
 
 
-@pytest.mark.parametrize("vector", cases("encodings.json", "labels"))
+@pytest.mark.parametrize("vector", cases("encodings/labels"))
 def test_labels(vector: Vector) -> None:
     """A later number is a later format; anything else is another thing."""
     found, label = unhex(vector["found"]), vector["label"].encode()
@@ -109,14 +105,14 @@ def test_labels(vector: Vector) -> None:
         require_label(found, label, "thing")
 
 
-@pytest.mark.parametrize("vector", cases("keys.json", "database_keys"))
+@pytest.mark.parametrize("vector", cases("keys/database-keys"))
 def test_database_keys(vector: Vector) -> None:
     """D(K, use) in one pod."""
     key, pod_id = DatabaseKey(unhex(vector["database_key"])), PodId(unhex(vector["pod_id"]))
     assert {use: key.derive(use, pod_id).hex() for use in vector["derived"]} == vector["derived"]
 
 
-@pytest.mark.parametrize("vector", cases("keys.json", "identities"))
+@pytest.mark.parametrize("vector", cases("keys/identities"))
 def test_identities(vector: Vector) -> None:
     """64 digits on paper give recipient and signer."""
     identity = Identity(unhex(vector["identity"]))
@@ -126,7 +122,7 @@ def test_identities(vector: Vector) -> None:
     assert identity.signer.hex() == vector["signer"]
 
 
-@pytest.mark.parametrize("vector", cases("keys.json", "recipients"))
+@pytest.mark.parametrize("vector", cases("keys/recipients"))
 def test_recipients(vector: Vector) -> None:
     """Only what can be sealed to is a recipient."""
     raw = unhex(vector["recipient"])
@@ -137,7 +133,7 @@ def test_recipients(vector: Vector) -> None:
         assert Recipient(raw).kid.hex() == vector["kid"]
 
 
-@pytest.mark.parametrize("vector", cases("keys.json", "digits"))
+@pytest.mark.parametrize("vector", cases("keys/digits"))
 def test_digits(vector: Vector) -> None:
     """Exactly 64 hexadecimal digits, whatever they stand for."""
     readers = (
@@ -155,11 +151,10 @@ def test_digits(vector: Vector) -> None:
     assert OwnerKey.from_hex(vector["digits"]).pod_id.hex() == vector["pod_id"]
 
 
-@pytest.mark.parametrize("vector", cases("items.json", "items"))
+@pytest.mark.parametrize("vector", cases("items/items"))
 def test_items(vector: Vector) -> None:
     """From JSON to canonical bytes, commitment and name."""
-    content = load("items.json")
-    key, pod_id = DatabaseKey(unhex(content["database_key"])), PodId(unhex(content["pod_id"]))
+    key, pod_id = DatabaseKey(unhex(vector["database_key"])), PodId(unhex(vector["pod_id"]))
     payload = msgspec.json.decode(vector["payload"], type=dict[str, Scalar | None])
     if "error" in vector:
         with refusal(vector):
@@ -174,7 +169,7 @@ def test_items(vector: Vector) -> None:
     assert item_name(key.derive("name", pod_id), item.id).hex() == vector["item_name"]
 
 
-@pytest.mark.parametrize("vector", cases("items.json", "canonical"))
+@pytest.mark.parametrize("vector", cases("items/canonical"))
 def test_canonical_items(vector: Vector) -> None:
     """A reader accepts what an item can be, and nothing else that is sealed."""
     canonical = unhex(vector["canonical"])
@@ -187,19 +182,19 @@ def test_canonical_items(vector: Vector) -> None:
     assert mp(members) == canonical
 
 
-@pytest.mark.parametrize("vector", cases("items.json", "names"))
+@pytest.mark.parametrize("vector", cases("items/names"))
 def test_item_names(vector: Vector) -> None:
     """Only a UUIDv7's time shows."""
     assert item_name(unhex(vector["name_key"]), vector["id"]).hex() == vector["item_name"]
 
 
-@pytest.mark.parametrize("vector", cases("items.json", "server_ids"))
+@pytest.mark.parametrize("vector", cases("items/server-ids"))
 def test_server_ids(vector: Vector) -> None:
     """UUIDv7 without hyphens."""
     assert server_id(vector["ms"], unhex(vector["random"])) == vector["id"]
 
 
-@pytest.mark.parametrize("vector", cases("slots.json", "caveats"))
+@pytest.mark.parametrize("vector", cases("slots/caveats"))
 def test_caveats(vector: Vector) -> None:
     """Known ones have their shape; an unknown one closes the slot."""
     if "error" in vector:
@@ -213,7 +208,7 @@ def test_caveats(vector: Vector) -> None:
         assert json.dumps(caveats.as_map()) == json.dumps(vector["members"])
 
 
-@pytest.mark.parametrize("vector", cases("slots.json", "wraps"))
+@pytest.mark.parametrize("vector", cases("slots/wraps"))
 def test_wraps(vector: Vector) -> None:
     """A wrap opens under its key, in its pod, at its number, with its caveats, and nowhere else."""
     key, pod_id = DatabaseKey(unhex(vector["database_key"])), PodId(unhex(vector["pod_id"]))
@@ -242,7 +237,7 @@ def _wrapped_again(slot: Slot, key: DatabaseKey, pod_id: PodId) -> bytes:
     )
 
 
-@pytest.mark.parametrize("vector", cases("slots.json", "rewraps"))
+@pytest.mark.parametrize("vector", cases("slots/rewraps"))
 def test_rewraps(vector: Vector) -> None:
     """The maintainer finds name and keys of every slot."""
     identity, pod_id = Identity(unhex(vector["identity"])), PodId(unhex(vector["pod_id"]))
@@ -256,7 +251,7 @@ def test_rewraps(vector: Vector) -> None:
         assert getattr(secrets, use).hex() == vector[use]
 
 
-@pytest.mark.parametrize("vector", cases("views.json"))
+@pytest.mark.parametrize("vector", cases("views"))
 def test_views(vector: Vector) -> None:
     """A view opens for its slot only."""
     key, pod_id = unhex(vector["view_key"]), PodId(unhex(vector["pod_id"]))
@@ -271,7 +266,7 @@ def test_views(vector: Vector) -> None:
         assert seal_view(own, key, pod_id=pod_id, slot=vector["slot"], nonce=unhex(vector["nonce"])) == sealed
 
 
-@pytest.mark.parametrize("vector", cases("policies.json", "pod_toml"))
+@pytest.mark.parametrize("vector", cases("policies/pod-toml"))
 def test_pod_toml(vector: Vector) -> None:
     """What people write is read, or the member at fault is named."""
     if "error" in vector:
@@ -292,7 +287,7 @@ def _config(config: PodConfig) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("vector", cases("policies.json", "pairs"))
+@pytest.mark.parametrize("vector", cases("policies/pairs"))
 def test_policies(vector: Vector) -> None:
     """A pair is one, signed by a signer it lists, of exactly this shape."""
     pod_toml, slots_json = vector["pod_toml"].encode(), vector["slots_json"].encode()
@@ -318,7 +313,7 @@ def _summary(policy: Policy) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("vector", cases("policies.json", "successors"))
+@pytest.mark.parametrize("vector", cases("policies/successors"))
 def test_successors(vector: Vector) -> None:
     """Trust passes by revision and endorsement only."""
     pod_toml = vector["pod_toml"].encode()
@@ -330,7 +325,7 @@ def test_successors(vector: Vector) -> None:
         assert check_successor(last, new) is vector["is_new"]
 
 
-@pytest.mark.parametrize("vector", cases("invites.json"))
+@pytest.mark.parametrize("vector", cases("invites"))
 def test_invites(vector: Vector) -> None:
     """A link is whole, or said to be broken without being quoted."""
     if "error" in vector:
@@ -354,7 +349,7 @@ def test_invites(vector: Vector) -> None:
     } == vector["invite"]
 
 
-@pytest.mark.parametrize("vector", cases("identities.json"))
+@pytest.mark.parametrize("vector", cases("identities"))
 def test_identity_files(vector: Vector) -> None:
     """Either 64 digits, or a box that one passphrase opens."""
     content = vector["content"].encode()
@@ -371,7 +366,7 @@ def test_identity_files(vector: Vector) -> None:
         assert format_identity(identity, None, bytes) == content
 
 
-@pytest.mark.parametrize("vector", cases("sealing.json"))
+@pytest.mark.parametrize("vector", cases("sealing"))
 def test_sealed_batches(vector: Vector) -> None:
     """A batch opens whole, or not at all where it was touched."""
     identity, header = Identity(unhex(vector["identity"])), parse_header(unhex(vector["header"]))
@@ -394,7 +389,7 @@ def test_sealed_batches(vector: Vector) -> None:
     ] == vector["items"]
 
 
-@pytest.mark.parametrize("vector", cases("erasures.json"))
+@pytest.mark.parametrize("vector", cases("erasures"))
 def test_erasures(vector: Vector) -> None:
     """Only a signer's word for exactly this item stands in its place."""
     header, statement = parse_header(unhex(vector["header"])), unhex(vector["statement"])
@@ -410,7 +405,7 @@ def test_erasures(vector: Vector) -> None:
 
 def _lay_out(vector: Vector, folder: Path) -> PodFolder:
     for name, source in vector["files"].items():
-        (folder / name).write_bytes((TESTDATA / "vaults" / source).read_bytes())
+        (folder / name).write_bytes((TESTDATA / "vaults/files" / source).read_bytes())
     for edit in vector["edits"]:
         path = folder / edit["file"]
         path.write_bytes(_edited(path.read_bytes() if path.exists() else b"", edit))
@@ -449,19 +444,10 @@ def _items(reader: Reader) -> list[Vector]:
     ]
 
 
-def _vaults(at: str) -> list[Any]:
-    vectors = [vector for vector in load("vaults.json")["vectors"] if vector["at"] == at]
-    return [pytest.param(vector, id=vector["name"]) for vector in vectors]
-
-
-def _identity_of(vector: Vector) -> Identity:
-    return Identity(unhex(vector.get("identity", load("vaults.json")["identity"])))
-
-
-@pytest.mark.parametrize("vector", _vaults("read"))
+@pytest.mark.parametrize("vector", cases("vaults/read"))
 def test_vaults_are_read(vector: Vector, tmp_path: Path) -> None:
     """A whole one gives its items and passes its check; a broken one is refused before anything is given."""
-    folder, identity = _lay_out(vector, tmp_path), _identity_of(vector)
+    folder, identity = _lay_out(vector, tmp_path), Identity(unhex(vector["identity"]))
     if "error" in vector:
         with refusal(vector):
             open_reader(folder, identity)
@@ -473,15 +459,15 @@ def test_vaults_are_read(vector: Vector, tmp_path: Path) -> None:
     assert report.findings == []
 
 
-@pytest.mark.parametrize("vector", _vaults("check"))
+@pytest.mark.parametrize("vector", cases("vaults/check"))
 def test_a_check_finds_what_was_done_to_a_vault(vector: Vector, tmp_path: Path) -> None:
     """What opening does not look at, a check does; it says so and never falls over."""
-    with open_reader(_lay_out(vector, tmp_path), _identity_of(vector)) as reader:
+    with open_reader(_lay_out(vector, tmp_path), Identity(unhex(vector["identity"]))) as reader:
         report = check_vault(reader, lambda _: None)
     assert any(vector["finds"] in finding for finding in report.findings), report.findings
 
 
-@pytest.mark.parametrize("vector", _vaults("append"))
+@pytest.mark.parametrize("vector", cases("vaults/append"))
 def test_vaults_are_not_appended_to(vector: Vector, tmp_path: Path) -> None:
     """Refused before a byte of vault or log is changed."""
     folder = _lay_out(vector, tmp_path)
@@ -490,7 +476,7 @@ def test_vaults_are_not_appended_to(vector: Vector, tmp_path: Path) -> None:
         open_writer(
             folder,
             load_policy(folder),
-            FileKey(unhex(load("vaults.json")["file_key"])),
+            FileKey(unhex(vector["file_key"])),
             load_log_key(folder),
             now_ms=lambda: 0,
             entropy=os.urandom,

@@ -261,7 +261,7 @@ def _bad(family: Family) -> None:
 
 
 def build() -> dict[str, Any]:
-    """sealing.json."""
+    """sealing/."""
     family = Family()
     _good(family)
     _bad(family)
@@ -279,7 +279,7 @@ def _statement(signed: bytes, signer: Identity = world.IDENTITY) -> bytes:
 
 
 def build_erasures() -> dict[str, Any]:
-    """erasures.json."""
+    """erasures/."""
     family, digest = Family(), world.draw("erased digest")
     header = header_of(b"", [b""] * 3)
     right = erasure_bytes(header, 1, digest, MS)

@@ -163,7 +163,7 @@ def _labels() -> Family:
 
 
 def build() -> dict[str, Any]:
-    """encodings.json."""
+    """encodings/."""
     return {
         "about": "pae joins fields; MP encodes a flat map, where a number written with a point or an exponent is a "
         "float64; a label is asked for. Bytes are hexadecimal. A negative vector names the kind of error and a part of "

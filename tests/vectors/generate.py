@@ -1,48 +1,90 @@
 """Writes the golden vectors that are made here, or compares them with what stands in ``vault/testdata``.
 
 ``python -m tests.vectors.generate`` writes; with ``--check`` it only compares,
-and exits with 1 and the names of files that differ. What HPKE and SQLCipher
-draw for themselves is made once and kept (``tests.vectors.material``,
-``tests.vectors.vaults``). A vector of a released format is never edited.
+and exits with 1 and the names of files that differ, are missing, or are no
+vector. What HPKE and SQLCipher draw for themselves, and what was taken from
+other implementations, is made once and kept: HPKE's outputs in
+``hpke.json``, and whole files by their hashes in ``kept.json``, beside this
+module. A vector of a released format is never edited.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from tests.vectors import batches, encodings, items, keys, links, policies, slots, vaults
+from tests.vectors.layout import split
 from tests.vectors.material import MATERIAL
 from vault import errors
 
 TESTDATA = Path(errors.__file__).parent / "testdata"
+_KEPT = Path(__file__).with_name("kept.json")
 
-FILES: dict[str, Callable[[], dict[str, Any]]] = {
-    "encodings.json": encodings.build,
-    "keys.json": keys.build,
-    "items.json": items.build,
-    "slots.json": slots.build,
-    "views.json": slots.build_views,
-    "policies.json": policies.build,
-    "invites.json": links.build_invites,
-    "identities.json": links.build_identities,
-    "sealing.json": batches.build,
-    "erasures.json": batches.build_erasures,
-    "vaults.json": vaults.build,
+FOLDERS: dict[str, Callable[[], dict[str, Any]]] = {
+    "encodings": encodings.build,
+    "keys": keys.build,
+    "items": items.build,
+    "slots": slots.build,
+    "views": slots.build_views,
+    "policies": policies.build,
+    "invites": links.build_invites,
+    "identities": links.build_identities,
+    "sealing": batches.build,
+    "erasures": batches.build_erasures,
+    "vaults": vaults.build,
 }
 
 
-def text_of(build: Callable[[], dict[str, Any]]) -> str:
-    """A file of vectors as it stands on disk."""
-    return json.dumps(build(), indent=1, ensure_ascii=False) + "\n"
+def made() -> dict[str, str]:
+    """The text of every file that is made anew each time, by its path in ``vault/testdata``."""
+    files: dict[str, str] = {}
+    for folder, build in FOLDERS.items():
+        files |= split(folder, build())
+    return files
+
+
+def kept() -> dict[str, str]:
+    """The hash of every file that was made once, by its path in ``vault/testdata``."""
+    hashes: dict[str, str] = json.loads(_KEPT.read_bytes())
+    return hashes
+
+
+def present() -> dict[str, str]:
+    """The hash of every file that is there, by its path in ``vault/testdata``."""
+    paths = (path for path in sorted(TESTDATA.rglob("*")) if path.is_file())
+    return {path.relative_to(TESTDATA).as_posix(): _hash(path.read_bytes()) for path in paths}
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def stale() -> list[str]:
-    """The files that are not what would be written now."""
-    return [name for name, build in FILES.items() if (TESTDATA / name).read_text() != text_of(build)]
+    """The files that are not what would be written now, are not there, or should not be."""
+    expected = kept() | {path: _hash(text.encode()) for path, text in made().items()}
+    found = present()
+    return sorted(path for path in expected | found if expected.get(path) != found.get(path))
+
+
+def write() -> None:
+    """Write what is made; keep what is new and cannot be made again; remove vectors that are made no more."""
+    vaults.make_files()
+    files, kept_before, found = made(), kept(), present()
+    folders = {PurePath(path).parent for path in files}
+    for path in found.keys() - files.keys() - kept_before.keys():
+        if PurePath(path).parent in folders:
+            (TESTDATA / path).unlink()
+    for path, text in files.items():
+        (TESTDATA / path).parent.mkdir(parents=True, exist_ok=True)
+        (TESTDATA / path).write_text(text)
+    keeping = {path: digest for path, digest in present().items() if path not in files}
+    _KEPT.write_text(json.dumps(keeping, indent=1, sort_keys=True) + "\n")
+    MATERIAL.save()
 
 
 def main(arguments: list[str]) -> int:
@@ -51,10 +93,7 @@ def main(arguments: list[str]) -> int:
         found = stale()
         sys.stdout.write("".join(f"{name} differs\n" for name in found))
         return 1 if found else 0
-    vaults.make_files()
-    for name, build in FILES.items():
-        (TESTDATA / name).write_text(text_of(build))
-    MATERIAL.save()
+    write()
     return 0
 
 

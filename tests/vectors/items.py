@@ -215,7 +215,7 @@ def _server_ids() -> Family:
 
 
 def build() -> dict[str, Any]:
-    """items.json."""
+    """items/."""
     family = Family()
     _positive(family)
     _refused(family)

@@ -102,7 +102,7 @@ def _digits() -> Family:
 
 
 def build() -> dict[str, Any]:
-    """keys.json."""
+    """keys/."""
     return {
         "about": "D(K, use) of database keys, I(use) and public keys of identities, recipients, and what passes for "
         "64 hexadecimal digits. Bytes are hexadecimal.",

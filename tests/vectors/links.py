@@ -152,7 +152,7 @@ def _bad_links(family: Family) -> None:
 
 
 def build_invites() -> dict[str, Any]:
-    """invites.json."""
+    """invites/."""
     family = Family()
     _good_invites(family)
     _bad_payloads(family)
@@ -248,7 +248,7 @@ def _bad_identities(family: Family) -> None:
 
 
 def build_identities() -> dict[str, Any]:
-    """identities.json."""
+    """identities/."""
     family = Family()
     _identity(family)
     _bad_identities(family)

@@ -477,7 +477,7 @@ def _successors() -> Family:
 
 
 def build() -> dict[str, Any]:
-    """policies.json."""
+    """policies/."""
     pairs = Family()
     _good_pairs(pairs)
     _bad_frames(pairs)

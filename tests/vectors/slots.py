@@ -320,7 +320,7 @@ def _views() -> Family:
 
 
 def build() -> dict[str, Any]:
-    """slots.json."""
+    """slots/."""
     return {
         "about": "caveats: as a slot of slots.json has them, with their MP; is_open false: an unknown one closes the slot. "
         "wraps: opened with the database key. rewraps: opened with the identity. Bytes are hexadecimal; HPKE's are golden "
@@ -332,7 +332,7 @@ def build() -> dict[str, Any]:
 
 
 def build_views() -> dict[str, Any]:
-    """views.json."""
+    """views/."""
     return {
         "about": "A slot's own view, sealed under D(K, view); null is the table's NULL. Bytes are hexadecimal.",
         "vectors": _views().vectors,

@@ -27,7 +27,7 @@ from vault.errors import (
 from vault.keys import LogKey
 from vault.notes import Checkpoint, origin_of, sign_checkpoint
 
-FOLDER = Path(errors.__file__).parent / "testdata" / "vaults"
+FOLDER = Path(errors.__file__).parent / "testdata" / "vaults" / "files"
 PAGE = 4096
 FILES: dict[str, str | None] = {
     "pod.toml": "pod.toml",
@@ -354,7 +354,7 @@ def make_files() -> None:
 
 
 def build() -> dict[str, Any]:
-    """vaults.json."""
+    """vaults/."""
     family = Family()
     _good(family)
     _odd_heads(family)
@@ -366,12 +366,15 @@ def build() -> dict[str, Any]:
     _opening(family)
     _faults(family, "append", APPEND)
     return {
-        "about": "files: what lies in a pod's folder, by the name of a file in vaults/. edits, in order: truncate to a size, "
-        "xor bytes from an offset on, append bytes, swap two ranges of a length, or replace the file by a text. at: read, the "
-        "folder is opened for reading with the identity and gives items; check, it opens and a check finds something; "
-        "append, it is opened to append with the file key. A negative vector names the kind of error, or what a check finds; "
+        "about": "files: what lies in a pod's folder, by the name of a file in vaults/files/. edits, in order: truncate to a size, "
+        "xor bytes from an offset on, append bytes, swap two ranges of a length, or replace the file by a text. read: the "
+        "folder is opened for reading with the identity and gives items; check: it opens and a check finds something; "
+        "append: it is opened to append with the file key. A negative vector names the kind of error, or what a check finds; "
         "is_warned: something is odd about log.head.",
         "identity": world.IDENTITY.reveal().hex(),
         "file_key": world.FILE_KEY.reveal().hex(),
-        "vectors": family.vectors,
+        **{
+            at: [vector for vector in family.vectors if vector["at"] == at]
+            for at in ("read", "check", "append")
+        },
     }

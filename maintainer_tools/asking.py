@@ -33,7 +33,7 @@ def ask_passphrase() -> str:
         CredentialsMissingError: There is none to read.
         MalformedError: It is not text.
     """
-    return _passphrase_from_file() or _line("Passphrase of the identity")
+    return _passphrase_from_file() or ask_line("Passphrase of the identity")
 
 
 def ask_new_passphrase() -> str:
@@ -48,7 +48,7 @@ def ask_new_passphrase() -> str:
         return given
     if sys.stdin.isatty():
         return _typed("New passphrase", is_repeated=True)
-    return _line("New passphrase")
+    return ask_line("New passphrase")
 
 
 def ask_identity() -> Identity:
@@ -58,22 +58,17 @@ def ask_identity() -> Identity:
         CredentialsMissingError: Nothing was given.
         MalformedError: Something else was given; it is not quoted.
     """
-    typed = _line("The 64 digits of the identity")
+    typed = ask_line("The 64 digits of the identity")
     return Identity.from_hex("".join(typed.replace("-", " ").split()))
 
 
-def _passphrase_from_file() -> str | None:
-    path = os.environ.get(PASSPHRASE_VARIABLE)
-    if not path:
-        return None
-    line = _decoded(read_file(Path(path), _MOST_BYTES, may_be_pipe=True).partition(b"\n")[0])
-    if not line:
-        raise CredentialsMissingError(f"the file {PASSPHRASE_VARIABLE} names begins with an empty line")
-    return line
+def ask_line(prompt: str) -> str:
+    """Ask for one secret line, typed unseen or read from standard input.
 
-
-def _line(prompt: str) -> str:
-    """One line, typed unseen or read from standard input."""
+    Raises:
+        CredentialsMissingError: There is none to read.
+        MalformedError: It is not text.
+    """
     if sys.stdin.isatty():
         return _typed(prompt, is_repeated=False)
     say(f"{prompt}: read from standard input")
@@ -83,6 +78,16 @@ def _line(prompt: str) -> str:
         raise CredentialsMissingError(
             f"{prompt}: nothing came from standard input; run this in a terminal, or pass it there"
         )
+    return line
+
+
+def _passphrase_from_file() -> str | None:
+    path = os.environ.get(PASSPHRASE_VARIABLE)
+    if not path:
+        return None
+    line = _decoded(read_file(Path(path), _MOST_BYTES, may_be_pipe=True).partition(b"\n")[0])
+    if not line:
+        raise CredentialsMissingError(f"the file {PASSPHRASE_VARIABLE} names begins with an empty line")
     return line
 
 

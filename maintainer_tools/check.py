@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 import msgspec
 
-from maintainer_tools.console import clean, progress, put, put_json, say
+from maintainer_tools.console import clean, progress, put, put_json, say, warn
+from maintainer_tools.drills import warning_of
 from maintainer_tools.exits import Exit
 from maintainer_tools.reading import reading
 from vault.checking import Report, check_vault
@@ -27,10 +29,13 @@ def check(context: click.Context, home: Path, *, is_json: bool) -> None:
         _, total = reader.counts()
         with progress("Checking", total) as report_progress:
             report = check_vault(reader, report_progress)
+        unproven = warning_of(home, reader.identity, time.time_ns() // 1_000_000)
     if is_json:
         put_json({"message_type": "report", **msgspec.structs.asdict(report)})
     else:
         _put(report)
+    if unproven:
+        warn(unproven)
     if report.findings:
         context.exit(Exit.FINDINGS)
 

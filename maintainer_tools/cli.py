@@ -75,7 +75,8 @@ COMMANDS = {
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
     "snapshot": Entry("Safety", "Copy a pod while it is served.", _ours("snapshot")),
     "identity": Entry("Safety", "Print the one secret for paper, or check a copy.", _ours("identity")),
-    "recover": Entry("Safety", "Make a home again from a pod and the 64 digits.", _ours("recover")),
+    "recovery": Entry("Safety", "Split the secret into shares on paper, or try them.", _ours("recovery")),
+    "recover": Entry("Safety", "Make a home again from a pod and paper.", _ours("recover")),
     "upgrade": Entry("Safety", "Bring a pod to this program's format.", _ours("upgrade")),
     "help": Entry("Other", "Explain a command or a topic.", _ours("help")),
 }

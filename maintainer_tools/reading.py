@@ -35,8 +35,22 @@ def reading(home: Path) -> Iterator[Reader]:
             and ``vault.reader.open_reader``, which say when.
     """
     found = find_home(home)
-    identity = open_identity(found)
-    with _copied(found.pod) as copy, _opened(found.pod, copy, identity) as reader:
+    with reading_as(found.pod, open_identity(found)) as reader:
+        yield reader
+
+
+@contextmanager
+def reading_as(pod: PodFolder, identity: Identity) -> Iterator[Reader]:
+    """Open a pod for reading with an identity that need not be the home's.
+
+    Args:
+        pod: Its folder.
+        identity: A recipient of the pod.
+
+    Raises:
+        VaultError: As ``reading``.
+    """
+    with _copied(pod) as copy, _opened(pod, copy, identity) as reader:
         if reader.warning:
             warn("log.head is missing or unreadable, so nobody can tell whether this vault is the newest")
         if is_edited_by_hand(reader.policy):

@@ -150,4 +150,5 @@ def test_every_command_of_the_readme_works_in_order(clone: Path, terminals: cont
             assert re.fullmatch(r'"[0-9a-f]{32}"', _run(terminal.wait_for("curl "), clone))
     assert len((clone / "penguins.jsonl").read_text().splitlines()) == ROWS
     assert "Penguin.csv" in os.listdir(clone / "penguins")
+    assert outputs["shared-pod ls birds-found --limit 5"] == outputs["shared-pod ls birds --limit 5"] != ""
     assert outputs["shared-pod check birds-again"] == outputs["shared-pod check birds"]

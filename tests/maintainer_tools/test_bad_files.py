@@ -236,7 +236,7 @@ def test_a_killed_server_left_nothing_bad(day: Day) -> None:
     """A vault and its log as the kill left them are whole."""
     day.bring_back("killed", "log.head", *VAULT)
 
-    assert succeed("check", "plants").err == "Checked 5 items in 5 batches.\n"
+    assert succeed("check", "plants").err.startswith("Checked 5 items in 5 batches.\n")
 
 
 def test_a_backup_with_its_own_log_head_reads(day: Day) -> None:

@@ -73,6 +73,7 @@ COMMANDS = {
     "show": Entry("Read", "Print one item.", _ours("show")),
     "export": Entry("Read", "Write items out as CSV or JSON Lines.", _ours("export")),
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
+    "checkpoint": Entry("Safety", "Keep a checkpoint of the log elsewhere.", _ours("checkpoint")),
     "snapshot": Entry("Safety", "Copy a pod while it is served.", _ours("snapshot")),
     "identity": Entry("Safety", "Print the one secret for paper, or check a copy.", _ours("identity")),
     "recovery": Entry("Safety", "Split the secret into shares on paper, or try them.", _ours("recovery")),

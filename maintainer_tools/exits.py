@@ -66,7 +66,7 @@ MEANINGS: Mapping[Exit, str] = MappingProxyType(
         Exit.TORN: "the vault and its write-ahead log do not belong together, or one is missing",
         Exit.UNREACHABLE: "the server cannot be reached; nothing is lost, try again",
         Exit.REFUSED: "the server refuses",
-        Exit.ROLLBACK: "the vault is older than, or not the one, its log.head has seen",
+        Exit.ROLLBACK: "the vault is older than, or not the one, that its log.head or a checkpoint has seen",
         Exit.DAMAGED: "the vault fails its own checks",
         Exit.POLICY: "pod.toml and slots.json are no pair signed by a signer you trust",
         Exit.MALFORMED: "a file or value is not of its format",

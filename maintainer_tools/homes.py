@@ -155,6 +155,17 @@ def changing(home: Home, identity: Identity, patience: Patience = PATIENCE) -> I
 
 
 @contextlib.contextmanager
+def alone(home: Home, patience: Patience = PATIENCE) -> Iterator[None]:
+    """Hold a home's lock while one of its own files changes.
+
+    Raises:
+        LockedError: Another command has been changing it all the while.
+    """
+    with _locked(home.identity_file, patience):
+        yield
+
+
+@contextlib.contextmanager
 def _locked(path: Path, patience: Patience) -> Iterator[None]:
     # Opened to read: the lock leaves the identity file alone, and it may be a link.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from maintainer_tools.console import warn
 from maintainer_tools.homes import PATIENCE, find_home, is_edited_by_hand, open_identity
-from vault.errors import ForeignPodError, VaultError, WrongKeyError
+from maintainer_tools.witnesses import compare_seen
+from vault.errors import ForeignPodError, StorageError, VaultError, WrongKeyError
 from vault.opening import Identity
 from vault.pod import PodFolder
 from vault.policies import load_policy
@@ -36,6 +37,7 @@ def reading(home: Path) -> Iterator[Reader]:
     """
     found = find_home(home)
     with reading_as(found.pod, open_identity(found)) as reader:
+        _warn_of_rollback(found.path, reader)
         yield reader
 
 
@@ -56,6 +58,16 @@ def reading_as(pod: PodFolder, identity: Identity) -> Iterator[Reader]:
         if is_edited_by_hand(reader.policy):
             warn("pod.toml was edited by hand; a server goes by it once `schema apply` has signed it")
         yield reader
+
+
+def _warn_of_rollback(home: Path, reader: Reader) -> None:
+    """Say if the home has seen more than this vault holds; what is here can be read nevertheless."""
+    try:
+        compare_seen(home, reader)
+    except StorageError:
+        raise
+    except VaultError as exc:
+        warn(f"{exc}. `audit` says more")
 
 
 def schema_of(reader: Reader) -> dict[str, MergedProperty]:

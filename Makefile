@@ -7,7 +7,7 @@ ROOMS := contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench mutants lock clean help
+.PHONY: run test install check bench bench-proof mutants lock clean help
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -31,6 +31,9 @@ check: .venv/all.stamp  ## Format, lint, types, architecture, coverage; tests fi
 bench: .venv/all.stamp  ## Print the speed of a real server, beside handlers that store nothing
 	$(BIN)/python -m benchmarks.ingest
 
+bench-proof: .venv/all.stamp  ## Print what receipts, client ids and an audit cost
+	$(BIN)/python -m benchmarks.proof
+
 mutants: .venv/all.stamp  ## Take every defence out once, and show that its test notices
 	$(BIN)/python -m tests.mutants
 
@@ -46,7 +49,7 @@ clean:  ## Remove everything made here but pods
 	find $(ROOMS) tests benchmarks -name __pycache__ -exec rm -rf {} +
 
 help:  ## Print this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 # The data of the last whole test run. It is as good as the sources it measured.
 .coverage: .venv/all.stamp $(SOURCES) pyproject.toml

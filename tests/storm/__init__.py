@@ -1,0 +1,1 @@
+"""kill -9, thousands of times: what was acknowledged is there, once, whole. ``make storm``."""

@@ -1,0 +1,135 @@
+"""One era of a storm: a new pod, a loaded server, a number of kills, then the count of what is left.
+
+The server is started as a person starts it. Who is killed, and when, follows
+from the era's seed; what the kill hits does not, and need not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.storm.clients import StormClient
+from tests.storm.promises import Promises
+from tests.support.pods import TestPod, new_pod
+from tests.support.server import ROOT, Server
+from vault.links import Invite
+
+CLIENTS = 16
+INVITES = 3
+PAUSE_SECONDS = (0.02, 0.5)
+VICTIMS = {"group": 4, "parent": 2, "worker": 2, "writer": 4}
+"""Who is killed, and how often in twelve: the writer is in the middle of a commit most of the time."""
+SNAPSHOT_SECONDS = (0.0, 0.4)
+
+
+class Storm:
+    """One pod under load whose server is killed again and again.
+
+    Args:
+        folder: Empty; holds the pod.
+        seed: Of everything that is chosen here.
+    """
+
+    def __init__(self, folder: Path, seed: str) -> None:
+        self._chance = random.Random(seed)  # noqa: S311  # a storm must repeat itself
+        self._folder = folder
+        self.pod: TestPod = new_pod(folder)
+        self.promises = Promises()
+        self.killed: Counter[str] = Counter()
+        self._invites: list[Invite] = [self.pod.invite(f"storm-{number}") for number in range(INVITES)]
+        self._server: Server | None = None
+        self._clients = [
+            StormClient(
+                f"c{number:02}",
+                self._invites[number % INVITES],
+                self.promises,
+                self._port,
+                f"{seed}/{number}",
+            )
+            for number in range(CLIENTS)
+        ]
+
+    def _port(self) -> int | None:
+        server = self._server
+        return server.port if server else None
+
+    def run(self, kills: int) -> None:
+        """Start, kill so many times, and end in order: every client answered, the vault closed."""
+        self._server = Server([self.pod.folder.path])
+        for client in self._clients:
+            client.start()
+        with self._snapshots():
+            for _ in range(kills):
+                time.sleep(self._chance.uniform(*PAUSE_SECONDS))
+                self._kill(self._chance.choices([*VICTIMS], weights=[*VICTIMS.values()])[0])
+        for client in self._clients:
+            client.stop()
+        for client in self._clients:
+            client.join(60)
+            assert not client.is_alive(), "a client waits for an answer for ever"
+        assert self._server.stop() == 0
+
+    def _kill(self, victim: str) -> None:
+        server = self._server
+        assert server
+        with contextlib.suppress(ProcessLookupError, IndexError, ValueError, FileNotFoundError):
+            # A worker or writer that is just being started again has no number yet: then the parent is hit.
+            pid = {"worker": lambda: server.worker_pid, "writer": lambda: server.writer_pid}.get(
+                victim, lambda: server.process.pid
+            )()
+            if victim == "group":
+                os.killpg(pid, signal.SIGKILL)
+            else:
+                os.kill(pid, signal.SIGKILL)
+            self.killed[victim] += 1
+        if victim in {"group", "parent"} or self._has_ended(server):
+            self._server = None
+            server.kill()
+            self._server = Server([self.pod.folder.path])
+
+    @staticmethod
+    def _has_ended(server: Server) -> bool:
+        # Two workers that die within six seconds end a server; its parent needs a moment to see it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(0.3)
+        return server.process.poll() is not None
+
+    @contextlib.contextmanager
+    def _snapshots(self) -> Iterator[None]:
+        """Snapshots are taken meanwhile, and every second one is killed."""
+        stopping = threading.Event()
+        taking = threading.Thread(target=self._take_snapshots, args=(stopping,), daemon=True)
+        taking.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            taking.join(60)
+
+    def _take_snapshots(self, stopping: threading.Event) -> None:
+        chance = random.Random(self._chance.random())  # noqa: S311  # a storm must repeat itself
+        while not stopping.wait(chance.uniform(0.2, 1.0)):
+            copy = self._folder / "copy"
+            command = [sys.executable, "-m", "maintainer_tools", "snapshot", str(self.pod.home), str(copy)]
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            if chance.random() < 0.5:  # every second one
+                time.sleep(chance.uniform(*SNAPSHOT_SECONDS))
+                process.kill()
+                self.killed["snapshot"] += 1
+            process.wait(60)
+            shutil.rmtree(copy, ignore_errors=True)
+            for left in self._folder.glob("copy*"):
+                shutil.rmtree(left, ignore_errors=True)

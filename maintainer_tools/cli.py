@@ -78,6 +78,7 @@ COMMANDS = {
     "identity": Entry("Safety", "Print the one secret for paper, or check a copy.", _ours("identity")),
     "recovery": Entry("Safety", "Split the secret into shares on paper, or try them.", _ours("recovery")),
     "recover": Entry("Safety", "Make a home again from a pod and paper.", _ours("recover")),
+    "rotate": Entry("Safety", "Replace a key of a pod.", _ours("rotate")),
     "upgrade": Entry("Safety", "Bring a pod to this program's format.", _ours("upgrade")),
     "help": Entry("Other", "Explain a command or a topic.", _ours("help")),
 }

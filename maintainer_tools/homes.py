@@ -32,6 +32,7 @@ from vault.policies import Policy, check_signer, load_policy, parse_policy
 PATIENCE = Patience(10.0, time.monotonic, time.sleep)
 """How long a command waits for another process: a checkpoint or a change takes far less."""
 
+ROTATION_FILE = "rotation"
 _POLL_SECONDS = 0.05
 
 
@@ -50,6 +51,11 @@ class Home(msgspec.Struct, frozen=True):
     def identity_file(self) -> Path:
         """The one secret."""
         return self.path / IDENTITY_FILE
+
+    @property
+    def rotation_file(self) -> Path:
+        """The coming file key, sealed to the identity, while `rotate --file-key` is not done."""
+        return self.path / ROTATION_FILE
 
 
 def find_pod(path: Path) -> PodFolder:
@@ -120,12 +126,14 @@ class Change:
         policy: As it stands in the pod's folder.
 
     Attributes:
+        found: As it stands in the pod's folder.
         policy: To go on from: an edit of pod.toml by hand is signed already, not published.
         is_edited: Whether there was such an edit.
     """
 
     def __init__(self, home: Home, identity: Identity, policy: Policy) -> None:
         self._pod = home.pod
+        self.found = policy
         self.is_edited = is_edited_by_hand(policy)
         self.policy = reissue(policy, identity, policy.pod_toml) if self.is_edited else policy
 

@@ -12,6 +12,7 @@ import click
 
 from maintainer_tools.caveat_options import caveats_of, shown_limits
 from maintainer_tools.console import clean, command_name, pasteable, put, put_json, put_table, say
+from maintainer_tools.file_key_rotation import rotate_file_key
 from maintainer_tools.homes import Change, changing, find_home, open_identity, trusted_policy
 from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
 from maintainer_tools.times import iso
@@ -184,19 +185,30 @@ def _shown(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 @invite.command("revoke")
 @click.argument("home", type=click.Path(path_type=Path))
 @click.argument("name")
-def revoke_invite(home: Path, name: str) -> None:
+@click.option("--rotate", "is_rotating", is_flag=True, help="And give the vault a new file key.")
+def revoke_invite(home: Path, name: str, *, is_rotating: bool) -> None:
     """Close an invite for good; a running server stops accepting it within a second.
 
-    What it put in stays. Its name is not used again.
+    What it put in stays. Its name is not used again. Its holder could have
+    unwrapped the file key, which shows a copy's counts, sizes and times; with
+    --rotate it opens no vault that is written from now on.
     """
     found = find_home(home)
     identity = open_identity(found)
     with changing(found, identity) as change:
-        slot = _slot_named(name, issued_slots(change.policy, identity)).slot
-        if slot.wrap is None:
-            say(f"{clean(name)} was revoked before; nothing to do.")
-            return
-        change.publish(revoke(change.policy, identity, slot.number))
+        _revoke(change, identity, name)
+    if is_rotating:
+        with changing(found, identity) as change:
+            rotate_file_key(found, change, identity, entropy=os.urandom)
+        say("The vault has a new file key. Every other invite goes on working.")
+
+
+def _revoke(change: Change, identity: Identity, name: str) -> None:
+    slot = _slot_named(name, issued_slots(change.policy, identity)).slot
+    if slot.wrap is None:
+        say(f"{clean(name)} was revoked before; nothing to do.")
+        return
+    change.publish(revoke(change.policy, identity, slot.number))
     say(f"Revoked {clean(name)}. Items it sent stay in the pod.")
 
 

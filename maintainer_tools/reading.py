@@ -8,13 +8,13 @@ FORMAT.md, "Reading".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from maintainer_tools.console import warn
 from maintainer_tools.homes import PATIENCE, find_home, is_edited_by_hand, open_identity
 from maintainer_tools.witnesses import compare_seen
-from vault.errors import ForeignPodError, StorageError, VaultError, WrongKeyError
+from vault.errors import ForeignPodError, LockedError, StorageError, VaultError, WrongKeyError
 from vault.opening import Identity
 from vault.pod import PodFolder
 from vault.policies import load_policy
@@ -36,7 +36,17 @@ def reading(home: Path) -> Iterator[Reader]:
             and ``vault.reader.open_reader``, which say when.
     """
     found = find_home(home)
-    with reading_as(found.pod, open_identity(found)) as reader:
+    identity = open_identity(found)
+    with ExitStack() as stack:
+        try:
+            reader = stack.enter_context(reading_as(found.pod, identity))
+        except ForeignPodError as exc:
+            if not found.rotation_file.exists():
+                raise
+            raise LockedError(
+                "a rotation of this pod's file key was interrupted; run `rotate --file-key` again, "
+                "which finishes it"
+            ) from exc
         _warn_of_rollback(found.path, reader)
         yield reader
 

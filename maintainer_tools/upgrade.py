@@ -8,19 +8,17 @@ from pathlib import Path
 
 import click
 
+from maintainer_tools.alone import nobody_copying
 from maintainer_tools.console import clean, say
 from maintainer_tools.homes import PATIENCE, Home, find_home, open_identity, trusted_policy
 from vault.database import inspect_format
 from vault.database import upgrade as upgrade_vault
-from vault.errors import LockedError
 from vault.keys import FileKey
-from vault.locks import Patience, WriterTurn, hold_vault
+from vault.locks import Patience, hold_vault
 from vault.migrations import STEPS, Step
 from vault.pod import PodFolder
 from vault.reader import file_key_of
 from vault.snapshot import take_snapshot
-
-_POLL_SECONDS = 0.05
 
 
 @click.command("upgrade")
@@ -75,14 +73,5 @@ def upgrade_home(
 
 
 def _upgrade(pod: PodFolder, file_key: FileKey, steps: Sequence[Step], patience: Patience) -> None:
-    turn = WriterTurn(pod.path)
-    try:
-        deadline = patience.clock() + patience.timeout_seconds
-        while (held := turn.try_exclusive()) is None:
-            if patience.clock() >= deadline:
-                raise LockedError(f"{pod.path}: someone is copying the vault; try again when they are done")
-            patience.sleep(_POLL_SECONDS)
-        with held:
-            upgrade_vault(pod.vault, file_key, steps)
-    finally:
-        turn.close()
+    with nobody_copying(pod, patience):
+        upgrade_vault(pod.vault, file_key, steps)

@@ -22,7 +22,14 @@ from vault.keys import DatabaseKey, FileKey, PodId
 from vault.links import Invite, check_slot_name
 from vault.opening import Identity, SlotSecrets, open_file_key, open_slot_secrets
 from vault.pod import PodFolder
-from vault.policies import POLICY_FORMAT, Policy, parse_policy, parse_strict_json, signed_bytes
+from vault.policies import (
+    MAX_SLOTS_JSON_BYTES,
+    POLICY_FORMAT,
+    Policy,
+    parse_policy,
+    parse_strict_json,
+    signed_bytes,
+)
 from vault.sealing import Entropy, Recipient, file_key_info, seal_to_each, slot_info
 from vault.slots import NONCE_BYTES, Slot, lookup_of, wrap_file_key
 
@@ -33,7 +40,8 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _members(policy: Policy) -> dict[str, Any]:
+def members_of(policy: Policy) -> dict[str, Any]:
+    """P as JSON, with what this version does not know."""
     signed = policy.slots_json.partition(_POLICY_MEMBER)[2].removesuffix(b"}\n")
     return parse_strict_json(signed)
 
@@ -71,10 +79,27 @@ def found_policy(
     return _sign(members, identity, pod_id)
 
 
-def _next(policy: Policy, identity: Identity, changes: dict[str, Any]) -> Policy:
-    members = _members(policy) | changes
+def next_policy(policy: Policy, identity: Identity, changes: dict[str, Any]) -> Policy:
+    """Sign the next revision of a policy; what is not changed stands as it stood.
+
+    Args:
+        policy: The current one.
+        identity: A signer of the next one.
+        changes: Members of P.
+
+    Raises:
+        PolicyError: The identity is not one of the pod's signers.
+        MalformedError: slots.json would be larger than anybody reads.
+    """
+    members = members_of(policy) | changes
     members["revision"] = policy.revision + 1
-    return parse_policy(policy.pod_toml, _sign(members, identity, policy.pod_id))
+    slots_json = _sign(members, identity, policy.pod_id)
+    if len(slots_json) > MAX_SLOTS_JSON_BYTES:
+        raise MalformedError(
+            f"slots.json would have more than {MAX_SLOTS_JSON_BYTES >> 20} MiB, which nobody reads; "
+            "it grows with invites times recipients: found another pod, or remove a recipient"
+        )
+    return parse_policy(policy.pod_toml, slots_json)
 
 
 def reissue(policy: Policy, identity: Identity, pod_toml: bytes) -> Policy:
@@ -84,7 +109,7 @@ def reissue(policy: Policy, identity: Identity, pod_toml: bytes) -> Policy:
         MalformedError: ``pod_toml`` is not its format.
         PolicyError: It names another owner key, or the identity is no signer of this pod.
     """
-    members = _members(policy)
+    members = members_of(policy)
     members["revision"] = policy.revision + 1
     members["pod_toml"] = hashlib.sha256(pod_toml).hexdigest()
     return parse_policy(pod_toml, _sign(members, identity, policy.pod_id))
@@ -181,7 +206,7 @@ def issue(
     if lookup_of(key, policy.pod_id) in policy.slot_by_lookup:
         raise MalformedError("this database key was used before; the source of randomness repeats itself")
     slot = _new_slot(policy, file_key, key, name=name, caveats=caveats, entropy=entropy)
-    slots = [*_members(policy)["slots"], _slot_members(slot, caveats)]
+    slots = [*members_of(policy)["slots"], _slot_members(slot, caveats)]
     invite = Invite(
         url=url,
         owner_key=policy.config.owner_key,
@@ -195,7 +220,7 @@ def issue(
         expires=caveats.expires,
         types=caveats.types,
     )
-    return _next(policy, identity, {"slots": slots}), invite
+    return next_policy(policy, identity, {"slots": slots}), invite
 
 
 def revoke(policy: Policy, identity: Identity, number: int) -> Policy:
@@ -205,12 +230,12 @@ def revoke(policy: Policy, identity: Identity, number: int) -> Policy:
         MissingError: No such slot.
         PolicyError: The identity is not one of the pod's signers.
     """
-    slots = _members(policy)["slots"]
+    slots = members_of(policy)["slots"]
     for slot in slots:
         if slot["number"] == number:
             slot["state"] = "revoked"
             slot.pop("wrap", None)
-            return _next(policy, identity, {"slots": slots})
+            return next_policy(policy, identity, {"slots": slots})
     raise MissingError(f"slot {number} is not in this pod; see `invite ls`")
 
 

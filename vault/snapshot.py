@@ -100,10 +100,9 @@ def _copy_pod(pod: PodFolder, folder: Path, patience: Patience, copy: Copy) -> i
     if not pod.vault.exists():
         raise MissingError(f"{pod.vault} does not exist, there is nothing to copy; name a pod's folder")
     with copying(pod.path, patience):
-        for source in (pod.log_head, pod.vault, pod.wal):
+        # The pair too: a rotation replaces vault.db and slots.json while nobody copies.
+        for source in (pod.log_head, pod.vault, pod.wal, pod.pod_toml, pod.slots_json):
             _copy_if_there(source, folder, copy)
-    for source in (pod.pod_toml, pod.slots_json):
-        _copy_if_there(source, folder, copy)
     return sum(path.stat().st_size for path in folder.iterdir())
 
 

@@ -197,3 +197,10 @@ def test_a_folder_that_is_gone_takes_no_policy(tmp_path: Path) -> None:
     """In our words."""
     with pytest.raises(StorageError):
         publish(PodFolder(tmp_path / "gone"), _founded())
+
+
+def test_a_policy_that_nobody_could_read_is_not_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every reader refuses a larger slots.json unread: publishing one would close the pod."""
+    monkeypatch.setattr("vault.invites.MAX_SLOTS_JSON_BYTES", 5_000)
+    with pytest.raises(MalformedError, match="which nobody reads"):
+        _issue(_founded())

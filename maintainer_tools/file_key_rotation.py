@@ -1,0 +1,136 @@
+"""A new file key for a pod: a new vault.db beside the old one, then slots.json, each replaced whole.
+
+What stands where it broke off is told by two questions: which key opens
+vault.db, and which one slots.json gives. Home's file ``rotation`` has the new
+key from before vault.db is replaced until slots.json is, so that at no moment a
+key that is needed is nowhere. While the two disagree a server opens nothing, and
+so acknowledges nothing. Running the same command again goes on. FORMAT.md,
+"Rotation".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maintainer_tools.alone import alone_with
+from maintainer_tools.homes import PATIENCE, Change, Home
+from vault.disk import storage_error, sync
+from vault.errors import BusyError, MissingError, WrongKeyError
+from vault.files import replace_file
+from vault.inspecting import inspect
+from vault.keys import FileKey
+from vault.locks import Patience
+from vault.opening import Identity
+from vault.page_one import verify_page_one
+from vault.pod import PodFolder, parse_hex_line, read_file
+from vault.policies import Policy
+from vault.reader import file_key_of
+from vault.rekeying import format_rotation, is_keyed, parse_rotation, rekey
+from vault.rewriting import remove_rewritten, rewrite
+from vault.sealing import Entropy
+from vault.wal import holds_frames
+
+_MOST_BYTES = 4096
+"""Largest ``rotation`` read; ours has about 1,700."""
+
+
+def fresh_vault(pod: PodFolder) -> Path:
+    """Where the new vault is written, in the pod's folder: a rename does not leave a file system."""
+    return pod.vault.with_name(pod.vault.name + ".new")
+
+
+def rotate_file_key(
+    home: Home, change: Change, identity: Identity, *, entropy: Entropy, patience: Patience = PATIENCE
+) -> None:
+    """Give a pod another file key, or finish where this was interrupted.
+
+    Args:
+        home: Whose; its pod's folder is the one its server writes.
+        change: Its policy about to change, the home locked.
+        identity: Its identity.
+        entropy: Source of the key and of nonces.
+        patience: How long to wait for someone who copies the vault.
+
+    Raises:
+        LockedError: The vault is open, or being copied.
+        MissingError: The folder is a copy: it has no log.key.
+        PolicyError: slots.json is older than the one the vault accepted.
+        DiskFullError: There is no space for a second vault; nothing was changed.
+        FormatTooNewError: A slot has a limit this version does not know.
+        VaultError: As ``vault.inspecting.inspect`` and ``vault.rewriting.rewrite``.
+    """
+    pod = home.pod
+    _require_served(pod)
+    with alone_with(pod, patience):
+        new_key = _begun(home, identity, change.policy)
+        if new_key is None or not _opens(pod, new_key):
+            new_key = FileKey(entropy(32))
+            _replace_vault(home, change, identity, new_key, entropy)
+        policy = change.policy
+        if not is_keyed(policy, identity, new_key):
+            inspect(pod, change.found, new_key)
+            change.publish(rekey(policy, identity, new_key, entropy))
+        _remove(home.rotation_file)
+
+
+def _require_served(pod: PodFolder) -> None:
+    if not pod.log_key.exists():
+        raise MissingError(
+            f"{pod.path} has no log.key: it is a copy, and its server would go on with the old key. "
+            "Rotate where the pod is served"
+        )
+
+
+def _begun(home: Home, identity: Identity, policy: Policy) -> FileKey | None:
+    """The key an interrupted rotation was about to give."""
+    if not home.rotation_file.exists():
+        return None
+    line = parse_hex_line(read_file(home.rotation_file, _MOST_BYTES), "rotation")
+    return parse_rotation(line, identity, policy.pod_id)
+
+
+def _opens(pod: PodFolder, file_key: FileKey) -> bool:
+    try:
+        verify_page_one(pod.vault, file_key)
+    except WrongKeyError:
+        return False
+    return True
+
+
+def _replace_vault(
+    home: Home, change: Change, identity: Identity, new_key: FileKey, entropy: Entropy
+) -> None:
+    pod, fresh = home.pod, fresh_vault(home.pod)
+    file_key = file_key_of(change.policy, identity)
+    # What was found, not what is about to follow it: nobody may have put an older slots.json here.
+    inspect(pod, change.found, file_key)
+    # Whatever refuses does so before anything is written.
+    rekey(change.policy, identity, new_key, entropy)
+    remove_rewritten(fresh)
+    rewrite(pod.vault, file_key, fresh, new_key)
+    try:
+        replace_file(home.rotation_file, format_rotation(new_key, identity, change.policy.pod_id))
+        _swap(pod, fresh)
+    except BaseException:
+        remove_rewritten(fresh)
+        raise
+
+
+def _swap(pod: PodFolder, fresh: Path) -> None:
+    # SQLite would replay a log over whatever file lies beside it.
+    if holds_frames(pod.wal):
+        raise BusyError("another process has the vault open in place; stop it, then try again")
+    _remove(pod.wal)
+    try:
+        fresh.replace(pod.vault)
+    except OSError as exc:
+        raise storage_error(pod.vault, exc) from exc
+    sync(pod.path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise storage_error(path, exc) from exc
+    sync(path.parent)

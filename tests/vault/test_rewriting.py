@@ -1,0 +1,113 @@
+"""A vault in a new file, under another key: every row, or nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.support.pods import TestPod, new_pod
+from vault import rewriting
+from vault.connection import ReadConnection
+from vault.database import connect_read
+from vault.errors import BusyError, DamagedError, StorageError, WrongKeyError
+from vault.keys import FileKey
+from vault.rewriting import remove_rewritten, rewrite
+
+NEW_KEY = FileKey(bytes(range(32)))
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> TestPod:
+    """A pod with an item."""
+    pod = new_pod(tmp_path)
+    slot = pod.slot()
+    with pod.writer() as writer:
+        writer.commit(pod.policy, [pod.submission(slot, text="a")])
+    return pod
+
+
+def _target(pod: TestPod) -> Path:
+    return pod.folder.path / "vault.db.new"
+
+
+def _rewrite(pod: TestPod) -> None:
+    rewrite(pod.folder.vault, pod.keys.file_key, _target(pod), NEW_KEY)
+
+
+def test_the_new_file_opens_under_the_new_key_alone(pod: TestPod) -> None:
+    """Private, and with no log beside it."""
+    before = pod.digests()
+    _rewrite(pod)
+    assert pod.digests() == before
+    assert stat.S_IMODE(_target(pod).stat().st_mode) == 0o600
+    assert NEW_KEY.reveal() not in _target(pod).read_bytes()
+    with pytest.raises(WrongKeyError):
+        connect_read(_target(pod), pod.keys.file_key)
+    with connect_read(_target(pod), NEW_KEY) as rows:
+        assert rows.execute("SELECT count(*) FROM item") == [(1,)]
+        assert rows.execute("PRAGMA journal_mode") == [("wal",)]
+    assert sorted(os.listdir(pod.folder.path)).count("vault.db.new-wal") == 0
+
+
+def test_what_is_there_is_not_written_over(pod: TestPod) -> None:
+    """Whoever made it may want it."""
+    _target(pod).write_bytes(b"mine")
+    with pytest.raises(StorageError, match="exists already"):
+        _rewrite(pod)
+    assert _target(pod).read_bytes() == b"mine"
+    with pytest.raises(StorageError):
+        rewrite(pod.folder.vault, pod.keys.file_key, pod.home / "none" / "vault.db.new", NEW_KEY)
+
+
+def test_a_wrong_key_writes_nothing(pod: TestPod) -> None:
+    """It is asked first."""
+    with pytest.raises(WrongKeyError):
+        rewrite(pod.folder.vault, NEW_KEY, _target(pod), NEW_KEY)
+    assert not _target(pod).exists()
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    ["UPDATE batch SET wraps = x'00'", "DELETE FROM node", "INSERT INTO meta VALUES ('other', x'01')"],
+)
+def test_a_row_that_came_out_otherwise_is_found(
+    pod: TestPod, monkeypatch: pytest.MonkeyPatch, forgery: str
+) -> None:
+    """Changed, missing or too many: the new file is removed."""
+    export = rewriting._export
+
+    def forge(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> None:
+        export(source, file_key, target, new_key)
+        with pod.forging() as connection:
+            connection.execute(forgery)
+
+    monkeypatch.setattr(rewriting, "_export", forge)
+    with pytest.raises(DamagedError, match="was not written as it was read"):
+        _rewrite(pod)
+    assert not _target(pod).exists()
+
+
+def test_a_new_file_that_fails_its_check_is_removed(pod: TestPod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that does not keep what it was given."""
+    monkeypatch.setattr(ReadConnection, "problems", lambda _: ["page 2"])
+    with pytest.raises(DamagedError, match="page 2"):
+        _rewrite(pod)
+    assert not _target(pod).exists()
+
+
+def test_a_log_that_does_not_empty_stops_it(pod: TestPod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody reads the vault in place, against the locks."""
+    monkeypatch.setattr(rewriting, "holds_frames", lambda _: True)
+    with pytest.raises(BusyError):
+        _rewrite(pod)
+    assert not _target(pod).exists()
+
+
+def test_what_cannot_be_removed_is_said(pod: TestPod) -> None:
+    """In our words."""
+    _target(pod).mkdir()
+    with pytest.raises(StorageError):
+        remove_rewritten(_target(pod))

@@ -1,34 +1,52 @@
 """A pod's vault for one command alone: nobody writes it, nobody copies it.
 
-FORMAT.md, "Locks".
+FORMAT.md, "Locks" and "Requests".
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 from vault.errors import LockedError
-from vault.locks import Patience, WriterTurn, hold_vault
+from vault.holding import hold
+from vault.keys import PodId
+from vault.locks import Patience, WriterTurn
+from vault.opening import Identity
 from vault.pod import PodFolder
+from vault.sealing import Entropy
 
 _POLL_SECONDS = 0.05
 
 
 @contextlib.contextmanager
-def alone_with(pod: PodFolder, patience: Patience) -> Iterator[None]:
-    """Hold ``vault.lock``, and ``copy.lock`` exclusively, for the length of a ``with`` block.
+def alone_with(
+    pod: PodFolder, pod_id: PodId, identity: Identity, *, entropy: Entropy, patience: Patience
+) -> Iterator[None]:
+    """Have a vault alone for the length of a ``with`` block, its server running or not.
+
+    A running server commits what it accepted, lets go of the vault and tells
+    who comes meanwhile to try again.
 
     Args:
         pod: Whose vault.
-        patience: How long to wait for someone who copies it.
+        pod_id: The pod's.
+        identity: A signer of the policy in force.
+        entropy: Source of randomness.
+        patience: How long to wait for the server, and for someone who copies the vault.
 
     Raises:
-        LockedError: The vault is open, or being copied.
-        StorageError: A lock file cannot be opened.
+        LockedError: The vault stayed open, or being copied, for longer.
+        StorageError: A lock file or the request cannot be made.
     """
-    with hold_vault(pod.path), nobody_copying(pod, patience):
+    asked = hold(pod, pod_id, identity, entropy=entropy, now_ms=_now_ms, patience=patience)
+    with asked, nobody_copying(pod, patience):
         yield
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @contextlib.contextmanager

@@ -49,10 +49,10 @@ def rotate_file_key(
         change: Its policy about to change, the home locked.
         identity: Its identity.
         entropy: Source of the key and of nonces.
-        patience: How long to wait for someone who copies the vault.
+        patience: How long to wait for the server, and for someone who copies the vault.
 
     Raises:
-        LockedError: The vault is open, or being copied.
+        LockedError: The vault stayed open, or being copied, for longer than ``patience``.
         MissingError: The folder is a copy: it has no log.key.
         PolicyError: slots.json is older than the one the vault accepted.
         DiskFullError: There is no space for a second vault; nothing was changed.
@@ -61,7 +61,7 @@ def rotate_file_key(
     """
     pod = home.pod
     _require_served(pod)
-    with alone_with(pod, patience):
+    with alone_with(pod, change.policy.pod_id, identity, entropy=entropy, patience=patience):
         new_key = _begun(home, identity, change.policy)
         if new_key is None or not _opens(pod, new_key):
             new_key = FileKey(entropy(32))

@@ -119,13 +119,31 @@ def test_it_says_what_to_replace(pod: TestPod) -> None:
 
 
 def test_a_vault_somebody_writes_is_left_alone(pod: TestPod, invite: Invite) -> None:
-    """A revocation before it is in force nevertheless."""
+    """A server that does not look at requests keeps its vault, as it is."""
     put(pod, invite, NOTE)
     before = pod.folder.vault.read_bytes()
-    with hold_vault(pod.folder.path):
-        ended = run("invite", "revoke", "plants", "field-team", "--rotate")
-    assert (ended.code, "Revoked field-team" in ended.err) == (11, True)
+    found, patience = find_home(pod.home), Patience(0.1, time.monotonic, time.sleep)
+    with (
+        hold_vault(pod.folder.path),
+        changing(found, pod.keys.identity) as change,
+        pytest.raises(LockedError, match="has not"),
+    ):
+        rotate_file_key(found, change, pod.keys.identity, entropy=os.urandom, patience=patience)
     assert pod.folder.vault.read_bytes() == before
+
+
+def test_a_revocation_is_in_force_though_the_rotation_fails(
+    pod: TestPod, invite: Invite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes first, and is published."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise LockedError("somebody has it")
+
+    assert invite.slot == 1
+    monkeypatch.setattr("maintainer_tools.invite.rotate_file_key", refuse)
+    ended = run("invite", "revoke", "plants", "field-team", "--rotate")
+    assert (ended.code, "Revoked field-team" in ended.err) == (11, True)
     assert not _policy(pod).slots[0].is_open
 
 

@@ -1,0 +1,87 @@
+"""Rotating while a real server is under load: 503 for a moment, nothing lost, the same invites go on."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.maintaining import succeed
+from tests.support.pods import TestPod, new_pod
+from tests.support.server import Server, serving
+from vault.links import Invite
+
+BEFORE = 20
+"""Items that are acknowledged before and after what is done meanwhile."""
+SECONDS = 30
+
+
+class _Senders:
+    """Threads that send items, and remember each answer."""
+
+    def __init__(self, server: Server, pod: TestPod, invites: list[Invite]) -> None:
+        self._server = server
+        self._pod = pod
+        self._is_done = threading.Event()
+        self.acknowledged: set[str] = set()
+        self.statuses: collections.Counter[int] = collections.Counter()
+        self._threads = [threading.Thread(target=self._send, args=(invite,)) for invite in invites]
+
+    def _send(self, invite: Invite) -> None:
+        number = 0
+        while not self._is_done.is_set():
+            number += 1
+            item = {"type": "Note", "id": f"{invite.name}-{number:06}", "text": "x"}
+            key = invite.database_key.reveal().hex()
+            answer = self._server.create_item(self._pod.owner, key, item)
+            self.statuses[answer.status] += 1
+            if answer.status == 200:
+                self.acknowledged.add(f"{invite.name}/{answer.json}")
+            else:
+                time.sleep(0.02)
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[None]:
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._is_done.set()
+            for thread in self._threads:
+                thread.join(SECONDS)
+
+    def wait_for_more(self) -> None:
+        """Wait until some more are acknowledged."""
+        enough, deadline = len(self.acknowledged) + BEFORE, time.monotonic() + SECONDS
+        while len(self.acknowledged) < enough:
+            assert time.monotonic() < deadline, self._server.log
+            time.sleep(0.02)
+
+
+def test_rotating_under_load_loses_nothing(tmp_path: Path) -> None:
+    """Three keys in a row: who sends notices a 503, and goes on with the invite they have."""
+    pod = new_pod(tmp_path)
+    invites = [pod.invite("one"), pod.invite("two")]
+    revoked = pod.invite("three")
+    with serving(pod.folder.path) as server:
+        senders = _Senders(server, pod, invites)
+        with senders.sending():
+            senders.wait_for_more()
+            for _ in range(2):
+                succeed("rotate", pod.home, "--file-key")
+                senders.wait_for_more()
+            succeed("invite", "revoke", pod.home, "three", "--rotate")
+            senders.wait_for_more()
+        assert set(senders.statuses) <= {200, 503}
+        assert senders.statuses[503] > 0
+        key = revoked.database_key.reveal().hex()
+        assert server.create_item(pod.owner, key, {"type": "Note", "text": "x"}).status == 403
+        assert server.stop() == 0
+    succeed("check", pod.home)
+    stored = [f"{item.slot_name}/{item.id}" for item in pod.items()]
+    assert len(stored) == len(set(stored))
+    assert senders.acknowledged <= set(stored)

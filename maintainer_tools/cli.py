@@ -56,10 +56,20 @@ def _ours(name: str) -> Callable[[], click.Command]:
 
 
 def _send() -> click.Command:
-    # Spelled out for the architecture's contracts: the one step into the contributor's room.
+    # Spelled out for the architecture's contracts: one of two steps into the contributor's room.
     from contributor_tools.send import send
 
     return send
+
+
+def _receipt() -> click.Command:
+    # The other step. A contributor checks receipts without what opens vaults: it is loaded to refresh only.
+    from contributor_tools.receipt import show, verify
+    from maintainer_tools.receipt import refresh
+
+    return click.Group(
+        "receipt", commands=[show, verify, refresh], help="Look at a receipt, verify it, bring it up to date."
+    )
 
 
 COMMANDS = {
@@ -69,6 +79,7 @@ COMMANDS = {
     "invite": Entry("Invite", "Make, list, show and revoke invites.", _ours("invite")),
     "schema": Entry("Invite", "Show and declare properties.", _ours("schema")),
     "send": Entry("Contribute", "Send the rows of a table to a pod.", _send),
+    "receipt": Entry("Contribute", "Look at receipts, verify and refresh them.", _receipt),
     "ls": Entry("Read", "List items, newest first.", _ours("ls")),
     "show": Entry("Read", "Print one item.", _ours("show")),
     "export": Entry("Read", "Write items out as CSV or JSON Lines.", _ours("export")),

@@ -40,6 +40,11 @@ class Exit(IntEnum):
     POLICY = 24
     MALFORMED = 25
     STORAGE = 26
+    OTHER_ITEM = 30
+    UNKNOWN_LOG_KEY = 31
+    BAD_SIGNATURE = 32
+    NOT_IN_BATCH = 33
+    NOT_IN_LOG = 34
     INTERRUPTED = 130
 
 
@@ -71,6 +76,11 @@ MEANINGS: Mapping[Exit, str] = MappingProxyType(
         Exit.POLICY: "pod.toml and slots.json are no pair signed by a signer you trust",
         Exit.MALFORMED: "a file or value is not of its format",
         Exit.STORAGE: "the disk is full, or the operating system failed a read or write",
+        Exit.OTHER_ITEM: "the receipt is for another item, or for other content of this one",
+        Exit.UNKNOWN_LOG_KEY: "the receipt is signed by a key that the invite does not name",
+        Exit.BAD_SIGNATURE: "the receipt's checkpoint is not what its key signed",
+        Exit.NOT_IN_BATCH: "the receipt's item is not in its batch",
+        Exit.NOT_IN_LOG: "the receipt's batch is not in its log",
         Exit.INTERRUPTED: "interrupted",
     }
 )

@@ -37,6 +37,7 @@ CONTRIBUTORS_VAULT = frozenset(
         "vault.links",
         "vault.notes",
         "vault.properties",
+        "vault.receipt_files",
         "vault.receipts",
         "vault.sealing",
         "vault.tree",

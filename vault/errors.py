@@ -31,6 +31,8 @@ holds a key, a passphrase, a stored value or a contributor's payload.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class VaultError(Exception):
     """Never raised itself; the root of every refusal below."""
@@ -77,8 +79,26 @@ class FormatTooOldError(VaultError):
     """A file of an earlier format; `upgrade` migrates it."""
 
 
+class Fault(StrEnum):
+    """What of a receipt does not match, for who holds it: each has another remedy."""
+
+    OTHER_ITEM = "other_item"
+    UNKNOWN_LOG_KEY = "unknown_log_key"
+    SIGNATURE = "signature"
+    ITEM_PATH = "item_path"
+    LOG_PATH = "log_path"
+
+
 class DamagedError(VaultError):
-    """Content that fails its own checks."""
+    """Content that fails its own checks.
+
+    Attributes:
+        fault: What of a receipt or a checkpoint failed; None of other content.
+    """
+
+    def __init__(self, sentence: str = "", fault: Fault | None = None) -> None:
+        super().__init__(sentence)
+        self.fault = fault
 
 
 class EmptyFileError(DamagedError):

@@ -84,6 +84,11 @@ def _type_of(value: object) -> str:
     return value
 
 
+def is_item_id(text: str) -> bool:
+    """Whether a text can be an item's id: 6 to 36 letters, digits, underscores and hyphens."""
+    return _ID.match(text) is not None
+
+
 def _id_of(value: object, make_id: Callable[[], str]) -> str:
     if value is None:
         return make_id()

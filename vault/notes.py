@@ -22,7 +22,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from vault.errors import DamagedError, ForeignPodError, MalformedError
+from vault.errors import DamagedError, Fault, ForeignPodError, MalformedError
 from vault.keys import LogKey, PodId
 from vault.tree import HASH_BYTES
 
@@ -134,7 +134,7 @@ def verify_checkpoint(note: bytes, origin: str, log_keys: Sequence[bytes]) -> Ch
         if name == origin and key_id in known
     ]
     if not ours:
-        raise DamagedError("the checkpoint is not signed by a log key of this pod")
+        raise DamagedError("the checkpoint is not signed by a log key of this pod", Fault.UNKNOWN_LOG_KEY)
     for key, signature in ours:
         _check_signature(key, signature, text.encode())
     return checkpoint
@@ -232,4 +232,6 @@ def _check_signature(public_key: bytes, signature: bytes, message: bytes) -> Non
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except InvalidSignature as exc:
-        raise DamagedError("the checkpoint's signature does not match its text: it was altered") from exc
+        raise DamagedError(
+            "the checkpoint's signature does not match its text: it was altered", Fault.SIGNATURE
+        ) from exc

@@ -21,18 +21,11 @@ from collections.abc import Sequence
 import msgspec
 
 from vault.encoding import from_le32, le32, pae, unpae
-from vault.errors import DamagedError, ForeignPodError, FormatTooNewError, MalformedError
+from vault.errors import DamagedError, Fault, ForeignPodError, FormatTooNewError, MalformedError
 from vault.header import Header, item_leaf, log_leaf, parse_header
 from vault.keys import PodId
-from vault.notes import (
-    Checkpoint,
-    epoch_of,
-    from_base64,
-    parse_size,
-    read_checkpoint,
-    to_base64,
-    verify_checkpoint,
-)
+from vault.notes import Checkpoint, epoch_of, from_base64, read_checkpoint, to_base64, verify_checkpoint
+from vault.proofs import LogProof, format_proof, join_hashes, parse_proof, split_hashes
 from vault.tree import HASH_BYTES, root_from_inclusion
 
 MAX_RECEIPT_BYTES = 4_000
@@ -41,10 +34,6 @@ MAX_RECEIPT_BYTES = 4_000
 _LABEL = b"receipt/v1"
 _LATER_LABEL = re.compile(rb"receipt/v[1-9][0-9]{0,8}")
 _FIELDS = 5
-_HEAD_LINES = 3
-_PROOF_LINE = "c2sp.org/tlog-proof@v1"
-_EXTRA = "extra "
-_INDEX = "index "
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -99,11 +88,9 @@ def receipt_text(receipt: Receipt) -> bytes:
         receipt.digest,
         le32(receipt.index),
         receipt.header,
-        b"".join(receipt.item_path),
+        join_hashes(receipt.item_path),
     )
-    head = [_PROOF_LINE, _EXTRA + to_base64(extra), f"{_INDEX}{receipt.batch - 1}"]
-    head.extend(map(to_base64, receipt.log_path))
-    return "\n".join(head).encode() + b"\n\n" + receipt.checkpoint
+    return format_proof(LogProof(extra, receipt.batch - 1, receipt.log_path, receipt.checkpoint))
 
 
 def decode_receipt(encoded: str) -> Receipt:
@@ -120,18 +107,17 @@ def decode_receipt(encoded: str) -> Receipt:
     """
     if len(encoded) > MAX_RECEIPT_BYTES:
         raise MalformedError(f"a receipt of at most {MAX_RECEIPT_BYTES} characters was expected")
-    head, _, checkpoint = from_base64(encoded, "receipt").partition(b"\n\n")
-    extra, index, path = _split_head(head)
-    c, digest, place, header, item_path = _split_extra(from_base64(extra, "receipt, extra"))
+    proof = parse_proof(from_base64(encoded, "receipt"), "receipt")
+    c, digest, place, header, item_path = _split_extra(proof.extra)
     return Receipt(
         c=c,
         digest=digest,
         index=from_le32(place),
         header=header,
-        item_path=_split_path(item_path),
-        batch=_batch_of(index, checkpoint),
-        log_path=tuple(_parse_hash(line) for line in path),
-        checkpoint=checkpoint,
+        item_path=split_hashes(item_path, "receipt, item path"),
+        batch=_batch_of(proof),
+        log_path=proof.path,
+        checkpoint=proof.checkpoint,
     )
 
 
@@ -175,17 +161,23 @@ def verify_receipt(
 
 def _check_item(receipt: Receipt, header: Header, c: bytes | None) -> None:
     if c not in (None, receipt.c):
-        raise DamagedError("the receipt is for another item, or for other content of this one")
+        raise DamagedError(
+            "the receipt is for another item, or for other content of this one", Fault.OTHER_ITEM
+        )
     leaf = item_leaf(header.pod_id, header.uid, receipt.index, receipt.c, receipt.digest)
     if root_from_inclusion(receipt.index, header.count, leaf, receipt.item_path) != header.item_root:
-        raise DamagedError("the receipt's item is not in the batch that its header describes")
+        raise DamagedError(
+            "the receipt's item is not in the batch that its header describes", Fault.ITEM_PATH
+        )
 
 
 def _check_signer(header: Header, pod_id: PodId, keys: Sequence[bytes]) -> None:
     if header.pod_id != pod_id:
         raise ForeignPodError("the receipt's header is of another pod; check it with that pod's invite")
     if header.log_key_hash not in {hashlib.sha256(key).digest() for key in keys}:
-        raise DamagedError("the receipt's header names a log key that is not one of this pod's")
+        raise DamagedError(
+            "the receipt's header names a log key that is not one of this pod's", Fault.UNKNOWN_LOG_KEY
+        )
 
 
 def _check_log(receipt: Receipt, pod_id: PodId, log_keys: Sequence[bytes]) -> tuple[Checkpoint, int]:
@@ -194,21 +186,8 @@ def _check_log(receipt: Receipt, pod_id: PodId, log_keys: Sequence[bytes]) -> tu
     checkpoint = verify_checkpoint(receipt.checkpoint, origin, log_keys)
     batch, leaf = checkpoint.size, log_leaf(receipt.header)
     if root_from_inclusion(batch - 1, batch, leaf, receipt.log_path) != checkpoint.root:
-        raise DamagedError("the receipt's header is not in the log that its checkpoint signs")
+        raise DamagedError("the receipt's header is not in the log that its checkpoint signs", Fault.LOG_PATH)
     return checkpoint, epoch
-
-
-def _split_head(head: bytes) -> tuple[str, str, list[str]]:
-    """Split the lines above the checkpoint into extra data, index and hashes."""
-    try:
-        lines = head.decode("ascii").split("\n")
-    except UnicodeDecodeError as exc:
-        raise MalformedError("receipt: ASCII was expected above the checkpoint") from exc
-    if len(lines) < _HEAD_LINES or lines[0] != _PROOF_LINE:
-        raise MalformedError(f"receipt: {_PROOF_LINE} and its lines were expected")
-    if not (lines[1].startswith(_EXTRA) and lines[2].startswith(_INDEX)):
-        raise MalformedError("receipt: an extra line, then an index line were expected")
-    return lines[1].removeprefix(_EXTRA), lines[2].removeprefix(_INDEX), lines[_HEAD_LINES:]
 
 
 def _split_extra(extra: bytes) -> list[bytes]:
@@ -232,22 +211,8 @@ def _check_label(label: bytes) -> None:
     raise MalformedError("a receipt was expected, its label receipt/v1 was not found")
 
 
-def _split_path(joined: bytes) -> tuple[bytes, ...]:
-    if len(joined) % HASH_BYTES:
-        raise MalformedError(f"receipt: an item path of hashes of {HASH_BYTES} bytes was expected")
-    return tuple(joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES))
-
-
-def _parse_hash(line: str) -> bytes:
-    raw = from_base64(line, "receipt, log path")
-    if len(raw) != HASH_BYTES:
-        raise MalformedError(f"receipt: a log path of hashes of {HASH_BYTES} bytes was expected")
-    return raw
-
-
-def _batch_of(index: str, checkpoint: bytes) -> int:
-    batch = parse_size(index, "receipt, index") + 1
-    size = read_checkpoint(checkpoint).size
+def _batch_of(proof: LogProof) -> int:
+    batch, size = proof.index + 1, read_checkpoint(proof.checkpoint).size
     if size != batch:
         raise MalformedError(f"receipt: the checkpoint of batch {batch} was expected, it is of {size}")
     return batch

@@ -1,0 +1,282 @@
+"""Whether a receipt proves that a pod accepted one item: the judgement, and how it is told. Pure.
+
+A receipt that does not hold is an answer, not an accident: each way has its
+reason, its sentence and its exit code, because each has another remedy. A
+receipt says nothing of what became of the item since; nothing here pretends to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from contributor_tools.console import clean
+from contributor_tools.exits import Exit
+from vault.errors import (
+    DamagedError,
+    Fault,
+    ForeignPodError,
+    FormatTooNewError,
+    MalformedError,
+    RollbackError,
+    VaultError,
+)
+from vault.header import parse_header
+from vault.items import Item, commitment, item_salt
+from vault.links import Invite
+from vault.notes import Checkpoint, read_checkpoint, to_base64
+from vault.receipt_files import (
+    ReceiptFile,
+    VerifiedFile,
+    check_continues,
+    parse_receipt_file,
+    verify_receipt_file,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN_DIGITS = 16
+_WIDTH = 9
+
+Facts = list[tuple[str, str]]
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """The receipt proves it.
+
+    Attributes:
+        item_id: The item's id.
+        pod_name: As the invite says. Untrusted.
+        file: What proves it.
+        verified: What it proves.
+    """
+
+    item_id: str
+    pod_name: str
+    file: ReceiptFile
+    verified: VerifiedFile
+
+
+class Unproven(msgspec.Struct, frozen=True):
+    """The receipt does not prove it.
+
+    Attributes:
+        reason: For programs; never renamed.
+        sentence: For people. Holds nothing of the item.
+        exit_code: One a reason.
+    """
+
+    reason: str
+    sentence: str
+    exit_code: Exit
+
+
+_OF_FAULTS = {
+    Fault.OTHER_ITEM: Exit.OTHER_ITEM,
+    Fault.UNKNOWN_LOG_KEY: Exit.UNKNOWN_LOG_KEY,
+    Fault.SIGNATURE: Exit.BAD_SIGNATURE,
+    Fault.ITEM_PATH: Exit.NOT_IN_BATCH,
+    Fault.LOG_PATH: Exit.NOT_IN_LOG,
+}
+_OF_KINDS: tuple[tuple[type[VaultError], str, Exit], ...] = (
+    (MalformedError, "malformed", Exit.MALFORMED),
+    (FormatTooNewError, "format_too_new", Exit.FORMAT_TOO_NEW),
+    (ForeignPodError, "foreign_pod", Exit.FOREIGN_POD),
+    (RollbackError, "rollback", Exit.ROLLBACK),
+    (DamagedError, "damaged", Exit.DAMAGED),
+)
+
+
+def commitment_of(item: Item, invite: Invite) -> bytes:
+    """C of an item sent with an invite: 32 bytes."""
+    item_key = invite.database_key.derive("item", invite.owner_key.pod_id)
+    return commitment(item_salt(item_key, item.id), item.canonical)
+
+
+def judge_receipt(
+    file: ReceiptFile, invite: Invite, item: Item, earlier: ReceiptFile | None = None
+) -> Proven | Unproven:
+    """Decide whether a receipt proves that the invite's pod accepted exactly this item.
+
+    Args:
+        file: Untrusted.
+        invite: Trusted: the pod, its log keys, and the key the item was sent with.
+        item: The item, as `contributor_tools.sent_item.item_of` gives it.
+        earlier: A file of the same receipt that was kept; what is judged must continue it.
+    """
+    c = commitment_of(item, invite)
+    try:
+        verified = verify_receipt_file(
+            file,
+            pod_id=invite.owner_key.pod_id,
+            log_keys=invite.log_keys,
+            function_keys=invite.function_keys,
+            c=c,
+        )
+        if earlier is not None:
+            check_continues(file, earlier)
+    except VaultError as exc:
+        return _unproven(exc, file, c)
+    return Proven(item.id, invite.pod_name, file, verified)
+
+
+def read_judged(content: bytes) -> ReceiptFile | Unproven:
+    """Read a receipt's file; what is none proves nothing.
+
+    Args:
+        content: Untrusted.
+    """
+    try:
+        return parse_receipt_file(content)
+    except VaultError as exc:
+        return _unproven_kind(exc)
+
+
+def verdict_lines(verdict: Proven | Unproven) -> Iterator[str]:
+    """Yield the verdict for a terminal, clean."""
+    if isinstance(verdict, Unproven):
+        yield f"NOT PROVEN: {clean(verdict.sentence)}."
+        return
+    yield "PROVEN: the pod accepted exactly this item."
+    header = verdict.verified.receipt.header
+    facts = [
+        ("item", verdict.item_id),
+        ("pod", f"{verdict.pod_name} ({header.pod_id.hex()})"),
+        *_place(verdict.file, header.count, header.ms),
+        ("epoch", str(verdict.verified.receipt.epoch)),
+        *_log(verdict.verified.checkpoints),
+    ]
+    yield from _shown(facts)
+
+
+def verdict_json(verdict: Proven | Unproven) -> str:
+    """One JSON document of one line, ASCII. Members are only ever added."""
+    if isinstance(verdict, Unproven):
+        document: dict[str, Any] = {
+            "message_type": "receipt",
+            "is_proven": False,
+            "reason": verdict.reason,
+            "message": verdict.sentence,
+            "exit_code": int(verdict.exit_code),
+        }
+    else:
+        header = verdict.verified.receipt.header
+        document = {
+            "message_type": "receipt",
+            "is_proven": True,
+            "item_id": verdict.item_id,
+            "pod_name": verdict.pod_name,
+            **_document(verdict.file, header.pod_id, header.count, header.ms),
+            "epoch": verdict.verified.receipt.epoch,
+            "log": _log_document(verdict.verified.checkpoints),
+            # A receipt cannot say. null: not known.
+            "is_erased": None,
+            "exit_code": int(Exit.DONE),
+        }
+    return json.dumps(document)
+
+
+def claim_lines(file: ReceiptFile) -> Iterator[str]:
+    """Yield what a receipt says of itself, clean; nothing of it is verified.
+
+    Raises:
+        VaultError: Its header or a checkpoint is not of its format.
+    """
+    header, checkpoints = parse_header(file.receipt.header), _claimed_log(file)
+    facts = [
+        ("item", file.item_id or "not named"),
+        ("pod", header.pod_id.hex()),
+        *_place(file, header.count, header.ms),
+        ("origin", checkpoints[0].origin),
+        *_log(checkpoints),
+    ]
+    yield from _shown(facts)
+
+
+def claim_json(file: ReceiptFile) -> str:
+    """What a receipt says of itself, as one JSON document of one line.
+
+    Raises:
+        VaultError: Its header or a checkpoint is not of its format.
+    """
+    header, checkpoints = parse_header(file.receipt.header), _claimed_log(file)
+    document = {
+        "message_type": "receipt",
+        "is_proven": None,
+        "item_id": file.item_id,
+        **_document(file, header.pod_id, header.count, header.ms),
+        "c": file.receipt.c.hex(),
+        "origin": checkpoints[0].origin,
+        "log": _log_document(checkpoints),
+    }
+    return json.dumps(document)
+
+
+def _unproven(error: VaultError, file: ReceiptFile, c: bytes) -> Unproven:
+    if isinstance(error, DamagedError) and error.fault is Fault.OTHER_ITEM:
+        theirs, ours = (each.hex()[:_SHOWN_DIGITS] for each in (file.receipt.c, c))
+        return Unproven(
+            error.fault.value,
+            f"the receipt is for another item: it commits to {theirs}..., this item with this invite gives "
+            f"{ours}... So the content, the id or the invite is not the one it was sent with",
+            Exit.OTHER_ITEM,
+        )
+    if isinstance(error, DamagedError) and error.fault is not None:
+        return Unproven(error.fault.value, str(error), _OF_FAULTS[error.fault])
+    return _unproven_kind(error)
+
+
+def _unproven_kind(error: VaultError) -> Unproven:
+    reason, code = next((reason, code) for kind, reason, code in _OF_KINDS if isinstance(error, kind))
+    return Unproven(reason, str(error), code)
+
+
+def _claimed_log(file: ReceiptFile) -> list[Checkpoint]:
+    notes = [file.receipt.checkpoint, *(refresh.checkpoint for refresh in file.refreshes)]
+    return [read_checkpoint(note) for note in notes]
+
+
+def _place(file: ReceiptFile, count: int, ms: int) -> Facts:
+    return [
+        ("received", f"{_when(ms)}, by the server's clock"),
+        ("batch", str(file.receipt.batch)),
+        ("index", f"{file.receipt.index} (of {count} items, from 0)"),
+    ]
+
+
+def _log(checkpoints: list[Checkpoint] | tuple[Checkpoint, ...]) -> Facts:
+    names = ["log", *["later"] * (len(checkpoints) - 1)]
+    return [
+        (name, f"{checkpoint.size} batches, root {to_base64(checkpoint.root)}")
+        for name, checkpoint in zip(names, checkpoints, strict=True)
+    ]
+
+
+def _document(file: ReceiptFile, pod_id: bytes, count: int, ms: int) -> dict[str, Any]:
+    return {
+        "pod_id": pod_id.hex(),
+        "received_ms": ms,
+        "batch": file.receipt.batch,
+        "index": file.receipt.index,
+        "count": count,
+    }
+
+
+def _log_document(checkpoints: list[Checkpoint] | tuple[Checkpoint, ...]) -> list[dict[str, Any]]:
+    return [{"size": checkpoint.size, "root": to_base64(checkpoint.root)} for checkpoint in checkpoints]
+
+
+def _shown(facts: Facts) -> Iterator[str]:
+    return (f"{name:<{_WIDTH}} {clean(value)}" for name, value in facts)
+
+
+def _when(ms: int) -> str:
+    try:
+        moment = _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        # A server may claim a time that no calendar reaches.
+        return f"{ms} ms after 1970"
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -47,6 +47,16 @@ class Commit(msgspec.Struct, array_like=True, tag="commit"):
         return f"Commit({len(self.batch)} submissions, **redacted**)"
 
 
+class Look(msgspec.Struct, array_like=True, tag="look"):
+    """Erase what requests in the pod's folder ask for; its answer is ``Looked`` or ``Failed``.
+
+    Attributes:
+        policy: As of ``Commit``; its signers are heard.
+    """
+
+    policy: tuple[bytes, bytes] | None
+
+
 class Close(msgspec.Struct, array_like=True, tag="close"):
     """Close the vault if it is open; its answer is ``Closed`` or ``Failed``."""
 
@@ -55,6 +65,20 @@ class Committed(msgspec.Struct, array_like=True, tag="committed"):
     """One answer a submission, in their order."""
 
     answers: list[Answer]
+
+
+class Looked(msgspec.Struct, array_like=True, tag="looked"):
+    """What the requests came to.
+
+    Attributes:
+        is_open: Whether the vault is open; else nothing was done, ask again when it is.
+        items: Items erased now.
+        refusals: A sentence for each erasure that was asked for and does not hold.
+    """
+
+    is_open: bool
+    items: int
+    refusals: list[str]
 
 
 class Closed(msgspec.Struct, array_like=True, tag="closed"):
@@ -83,8 +107,8 @@ class Warned(msgspec.Struct, array_like=True, tag="warned"):
     sentence: str
 
 
-Request = Serve | Commit | Close
-Reply = Committed | Closed | Failed | Warned
+Request = Serve | Commit | Look | Close
+Reply = Committed | Looked | Closed | Failed | Warned
 
 
 class WriterFault(Exception):  # noqa: N818  # names the fact, as vault.errors do

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from ingest.asked import Asked
+from ingest.asked import Asked, Sighting
 from ingest.committer import Committer, Load, Told
 from ingest.logs import Log
+from ingest.messages import Looked
 from ingest.problems import QUEUE_FULL, Problem, Refused, problem_of_failure, unexpected
 from ingest.rate import Meter
 from ingest.remote_vault import RemoteVault
-from vault.errors import VaultError
+from vault.errors import DamagedError, VaultError
 from vault.keys import PodId
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor
@@ -27,6 +29,8 @@ from vault.submissions import Answer, Submission
 
 Settled = Answer | Problem
 """What becomes of one item: the writer's answer, or why its batch failed."""
+MOST_REFUSALS = 10
+"""Lines about one look: a request holds thousands of statements."""
 NOTHING_ASKED = Asked((), frozenset(), ())
 CloseTold = Callable[[bool | Exception], None]
 
@@ -63,6 +67,8 @@ class Pod:
         self._vault = vault
         self._log = log
         self._asked = NOTHING_ASKED
+        self._looked: frozenset[Sighting] = frozenset()
+        self._failed: frozenset[Sighting] = frozenset()
         self._committer: Committer[_Deposit, Settled] = Committer(self._commit, self._explain, load)
 
     @property
@@ -95,6 +101,25 @@ class Pod:
         self._asked = asked
         for error in asked.refusals:
             self._log.failure("request_refused", error, self.owner)
+
+    def look(self) -> None:
+        """Have erasures that are asked for made, where the vault is open and they were not seen yet."""
+        due = self._asked.erasing - self._looked
+        if self.is_open and due:
+            self._looked = self._asked.erasing
+            self._vault.look(self.policy, partial(self._end_look, due))
+
+    def _end_look(self, due: frozenset[Sighting], told: Looked | Exception) -> None:
+        if isinstance(told, Exception):
+            # Tried again once the vault was closed: while it is open it would fail at every look.
+            self._failed |= due
+            self._log.failure("erase_failed", told, self.owner)
+        elif not told.is_open:
+            self._looked -= due
+        else:
+            self._log.event("erased", owner=self._log.digest(self.owner), items=told.items)
+            for sentence in told.refusals[:MOST_REFUSALS]:
+                self._log.failure("erase_refused", DamagedError(sentence), self.owner)
 
     def is_held(self, now_ms: int) -> bool:
         """Whether the maintainer asks for the vault to be let go of."""
@@ -134,6 +159,8 @@ class Pod:
     def closed(self) -> None:
         """Note that the vault is closed, and let its connection go."""
         self.is_open = False
+        self._looked -= self._failed
+        self._failed = frozenset()
         self._vault.end()
 
     def _commit(self, batch: Sequence[_Deposit], told: Told[Settled]) -> None:

@@ -102,6 +102,8 @@ class Registry:
         for pod, asked in await asyncio.to_thread(look_at_all):
             if asked:
                 pod.ask(asked)
+            # Before it may be closed: one that is open for a moment erases too.
+            pod.look()
 
     def _log_refusals(self) -> None:
         for error, owner in self._refusals:

@@ -20,6 +20,8 @@ from ingest.messages import (
     Committed,
     Failed,
     Frames,
+    Look,
+    Looked,
     Reply,
     Request,
     Serve,
@@ -37,7 +39,9 @@ from vault.submissions import Answer, Submission
 Connect = Callable[[socket.socket], None]
 """Has the vault served at the other end of a socket; raises StorageError."""
 Warn = Callable[[str], None]
-Told = Callable[[Committed | Closed | Exception], None]
+Answering = Committed | Looked | Closed
+Told = Callable[[Answering | Exception], None]
+NOT_OPEN = Looked(is_open=False, items=0, refusals=[])
 
 
 class _Connection(asyncio.Protocol):
@@ -59,6 +63,12 @@ class _Connection(asyncio.Protocol):
             self._transport.write(frame(request))
         else:
             self._unsent.append(frame(request))
+
+    def files_of(self, policy: Policy) -> tuple[bytes, bytes] | None:
+        """What to send of a policy: its files, or None if the writer has them; it has from then on."""
+        files = None if self.policy is policy else (policy.pod_toml, policy.slots_json)
+        self.policy = policy
+        return files
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
@@ -136,7 +146,7 @@ class RemoteVault:
                 ``VaultError`` or a ``WriterFault``.
         """
 
-        def take(reply: Committed | Closed | Exception) -> None:
+        def take(reply: Answering | Exception) -> None:
             told(reply.answers if isinstance(reply, Committed) else cast("Exception", reply))
 
         try:
@@ -144,9 +154,23 @@ class RemoteVault:
         except VaultError as exc:
             asyncio.get_running_loop().call_soon(told, exc)
             return
-        files = None if connection.policy is policy else (policy.pod_toml, policy.slots_json)
-        connection.policy = policy
-        connection.ask(Commit(files, file_key.reveal(), batch), take)
+        connection.ask(Commit(connection.files_of(policy), file_key.reveal(), batch), take)
+
+    def look(self, policy: Policy, told: Callable[[Looked | Exception], None]) -> None:
+        """Have the requests in the pod's folder looked at, if the vault is open.
+
+        Args:
+            policy: In force; its signers are heard.
+            told: Called once, later: with what they came to, or with an error.
+        """
+
+        def take(reply: Answering | Exception) -> None:
+            told(reply if isinstance(reply, Looked) else cast("Exception", reply))
+
+        if self._connection is None or self._connection.is_lost:
+            asyncio.get_running_loop().call_soon(told, NOT_OPEN)
+        else:
+            self._connection.ask(Look(self._connection.files_of(policy)), take)
 
     def close(self, told: Callable[[bool | Exception], None]) -> None:
         """Have the vault closed if it is open.
@@ -156,7 +180,7 @@ class RemoteVault:
                 taken, so that it is still open, ask again; or with an error.
         """
 
-        def take(reply: Committed | Closed | Exception) -> None:
+        def take(reply: Answering | Exception) -> None:
             told(reply.is_closed if isinstance(reply, Closed) else cast("Exception", reply))
 
         if self._connection is None or self._connection.is_lost:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ from ingest.messages import (
     Committed,
     Failed,
     Frames,
+    Look,
+    Looked,
     Reply,
     Request,
     Serve,
@@ -35,6 +37,7 @@ from vault.keys import FileKey
 from vault.locks import Patience
 from vault.pod import PodFolder, load_log_key
 from vault.policies import Policy, parse_policy
+from vault.requests import Erase, list_requests, read_request
 from vault.store import Writer, open_writer
 from vault.submissions import Answer, Submission
 
@@ -102,6 +105,40 @@ class OpenVault:
         self._is_spent = False
         self._report(self._writer)
         return answers
+
+    def look(self, policy: Policy) -> Looked:
+        """Erase what the requests in the pod's folder ask for, if the vault is open.
+
+        Read here and not told: what is erased is what the maintainer signed,
+        whoever has this process look.
+
+        Args:
+            policy: In force; its signers are heard.
+
+        Raises:
+            VaultError: What ``Writer.erase`` and ``list_requests`` raise.
+        """
+        if self._writer is None or self._is_spent:
+            return Looked(is_open=False, items=0, refusals=[])
+        looked = Looked(is_open=True, items=0, refusals=[])
+        self._is_spent = True
+        for request in self._erasing(policy):
+            erased = self._writer.erase(policy, request.statements)
+            looked.items += erased.items
+            looked.refusals += erased.refusals
+        self._is_spent = False
+        self._report(self._writer)
+        return looked
+
+    def _erasing(self, policy: Policy) -> Iterator[Erase]:
+        for found in list_requests(self._folder).found:
+            try:
+                request = read_request(found, pod_id=policy.pod_id, signers=policy.signers)
+            except VaultError:
+                # The worker has logged it.
+                continue
+            if isinstance(request, Erase):
+                yield request
 
     def _open_patiently(self, policy: Policy, file_key: FileKey) -> Writer:
         patience = self._tools.patience
@@ -174,17 +211,28 @@ class _Serving:
                 )
                 return None
             case Commit(policy, file_key, batch):
-                if policy:
-                    self._policy = None
-                    self._policy = parse_policy(*policy)
+                self._take_policy(policy)
                 return self._commit(FileKey(file_key), batch)
+            case Look(policy):
+                self._take_policy(policy)
+                return self._look()
             case Close():
                 return Closed(self._vault is None or self._vault.close())
+
+    def _take_policy(self, policy: tuple[bytes, bytes] | None) -> None:
+        if policy:
+            self._policy = None
+            self._policy = parse_policy(*policy)
 
     def _commit(self, file_key: FileKey, batch: Sequence[Submission]) -> Committed:
         if not self._vault or not self._policy:
             raise RuntimeError("a commit came before its folder and its policy")
         return Committed(self._vault.commit(self._policy, file_key, batch))
+
+    def _look(self) -> Looked:
+        if not self._vault or not self._policy:
+            raise RuntimeError("a look came before its folder and its policy")
+        return self._vault.look(self._policy)
 
     def end(self) -> None:
         """Close the vault: the worker has let it go, or is gone."""

@@ -11,10 +11,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from vault.errors import LockedError
-from vault.keys import PodId
+from vault.keys import PodId, Signs
 from vault.locks import Lock, Patience, hold_vault
 from vault.pod import PodFolder
-from vault.requests import ID_BYTES, Hold, Signs, remove_request, sign_request, write_request
+from vault.requests import ID_BYTES, Hold, remove_request, sign_request, write_request
 
 HOLD_MS = 600_000
 """Ten minutes. Whoever works longer still has the lock; a server then tries in vain, and says so."""

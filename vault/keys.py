@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from typing import NewType, NoReturn, Self
+from typing import NewType, NoReturn, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -73,6 +73,17 @@ def is_signed(public: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+class Signs(Protocol):
+    """Who signs what a maintainer says: an identity, which is not known here."""
+
+    @property
+    def signer(self) -> bytes:
+        """32 bytes, the Ed25519 public key."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte signature of ``message``."""
 
 
 class Secret:

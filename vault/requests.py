@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +21,7 @@ from vault.disk import open_regular, storage_error, sync
 from vault.encoding import from_le64, le64, pae, unpae, unpae_labelled
 from vault.errors import DamagedError, ForeignPodError, MalformedError, StorageError
 from vault.files import PRIVATE_FOLDER, replace_file
-from vault.keys import PodId, is_signed
+from vault.keys import PodId, Signs, is_signed
 from vault.pod import PodFolder
 
 FOLDER = "requests"
@@ -40,17 +40,6 @@ _FIELDS = 4
 _ERASE = b"erase"
 _HOLD = b"hold"
 _NAME = re.compile(r"\A[0-9a-f]{32}\Z")
-
-
-class Signs(Protocol):
-    """Who signs requests and erasures: a maintainer's identity."""
-
-    @property
-    def signer(self) -> bytes:
-        """32 bytes, the Ed25519 public key."""
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte signature of ``message``."""
 
 
 class Erase(msgspec.Struct, frozen=True):

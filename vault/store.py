@@ -17,6 +17,7 @@ import msgspec
 from vault.connection import AppendConnection
 from vault.database import connect_append
 from vault.deciding import Deciding, SlotStates, decide
+from vault.erasing import Erased, erase_items
 from vault.errors import (
     BusyError,
     OutcomeUnknownError,
@@ -41,6 +42,8 @@ TRUNCATE_FRAMES = 1_000
 """WAL frames after which pages move into the vault; SQLite's own default."""
 MAX_WAL_FRAMES = (1 << 30) // (24 + 4096)
 """1 GiB: a snapshot holds the WAL for so long that accepting more would fill the disk."""
+ERASED_AT_ONCE = 32
+"""Items of one transaction: each leaves as many zeroed pages in the log as it had, and may have had 8 MiB."""
 HEAD_INTERVAL_MS = 100
 """log.head is written at most 10 times a second."""
 
@@ -71,6 +74,7 @@ class Writer:
         "_connection",
         "_head_ms",
         "_is_head_failing",
+        "_is_truncate_due",
         "_is_turn_kept",
         "_ledger",
         "_policy",
@@ -90,6 +94,7 @@ class Writer:
         self._head_ms: int | None = None
         self._is_head_failing = False
         self._is_turn_kept = False
+        self._is_truncate_due = False
         self._slots: SlotStates = {}
         self._ledger = inspected.ledger
         self._policy = inspected.policy
@@ -203,10 +208,48 @@ class Writer:
         else:
             self._is_head_failing = False
 
+    def erase(self, policy: Policy, statements: Sequence[bytes]) -> Erased:
+        """Erase items: durable, and out of every page of the vault and its log, when this returns.
+
+        While a snapshot is being taken, or the vault is read where it lies, the
+        log keeps the pages as they were: until the next commit that can, or
+        until the vault is closed.
+
+        Args:
+            policy: The newest verified policy; its signers say what is erased.
+            statements: Untrusted; one that does not hold erases nothing.
+
+        Returns:
+            How many were erased, and why the others were not.
+
+        Raises:
+            VaultError: As ``commit``. What was erased before stays erased; the
+                same statements again are safe.
+        """
+        self.accept(policy)
+        erased = Erased()
+        for first in range(0, len(statements), ERASED_AT_ONCE):
+            part = self._erase(policy, statements[first : first + ERASED_AT_ONCE])
+            erased.items += part.items
+            erased.refusals += part.refusals
+        if self._is_truncate_due:
+            self._truncate()
+        return erased
+
+    def _erase(self, policy: Policy, statements: Sequence[bytes]) -> Erased:
+        self._make_room()
+        with self._transaction():
+            erased = erase_items(self._connection, statements, policy.signers)
+            if erased.items:
+                self._is_truncate_due = True
+                self._connection.commit()
+        self._require_same_files()
+        return erased
+
     def _make_room(self) -> None:
         frames = self._connection.wal_frames
         # While the turn is kept no copy can begin: it is used, or kept on, at every chance.
-        is_due = frames >= TRUNCATE_FRAMES or self._is_turn_kept
+        is_due = frames >= TRUNCATE_FRAMES or self._is_turn_kept or self._is_truncate_due
         if is_due and not self._truncate() and frames >= MAX_WAL_FRAMES:
             raise BusyError(
                 "a snapshot has kept the write-ahead log from being moved for 1 GiB; try again later"
@@ -217,7 +260,9 @@ class Writer:
         if held is None:
             return False
         with held:
-            return self._connection.truncate_wal()
+            is_empty = self._connection.truncate_wal()
+        self._is_truncate_due = self._is_truncate_due and not is_empty
+        return is_empty
 
     def _try_turn(self) -> contextlib.AbstractContextManager[None] | None:
         held = self._turn.try_exclusive()

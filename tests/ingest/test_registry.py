@@ -13,7 +13,7 @@ from ingest.admission import Admission
 from ingest.door import Door, Tools
 from ingest.logs import Log
 from ingest.pods import Pod
-from ingest.problems import VAULTS_FULL, Problem, Refused
+from ingest.problems import PAUSED, VAULTS_FULL, Problem, Refused
 from ingest.registry import Registry
 from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
@@ -23,6 +23,7 @@ from vault.judging import Outcome
 from vault.links import Invite
 from vault.locks import hold_vault
 from vault.pod import PodFolder
+from vault.requests import Erase, Hold, Request, sign_request, write_request
 from vault.store import Writer, open_writer
 from vault.submissions import Answer, submit
 
@@ -244,4 +245,93 @@ async def test_after_a_failure_the_vault_is_opened_and_verified_anew(
     assert isinstance(failed, Problem)
     assert (await house.store(maintained, invite)).outcome is Outcome.STORED
     assert len(opened) == 2
+    await house.registry.stop()
+
+
+def _ask(maintained: TestPod, request: Request) -> None:
+    request_id = os.urandom(16)
+    content = sign_request(maintained.policy.pod_id, request_id, request, maintained.keys.identity)
+    write_request(maintained.folder, request_id, content)
+
+
+def _said(house: _House, event: bytes) -> int:
+    return sum(b'"event":"%s"' % event in line for line in house.lines)
+
+
+async def test_a_held_pod_is_closed_and_keeps_no_key(maintained: TestPod) -> None:
+    """What was admitted before is stored; then nothing of the pod stays here, whoever asks."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    pod = house.pod(maintained)
+    admission = house.admit(maintained, invite)
+    waiting = admission.pod.store(admission.slot, submit(admission.slot, maintained.item()), 100)
+    _ask(maintained, Hold(maintained.clock() + 1_000))
+    await house.registry._look_at_requests()
+    await house.close_idle()
+    assert isinstance(await waiting, Answer)
+    await house.close_idle()
+    hold_vault(maintained.folder.path).close()
+    with pytest.raises(Refused) as refused:
+        house.admit(maintained, invite)
+    assert refused.value.problem is PAUSED
+    assert not pod.opened
+
+    maintained.clock.ms += 1_000
+    assert (await house.store(maintained, invite)).outcome is Outcome.STORED
+    await house.registry.stop()
+
+
+async def test_an_erasure_that_failed_is_tried_again_once_the_vault_was_closed(
+    maintained: TestPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at every look: whatever it was, it would fill the log; what was stored goes on being stored."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    await house.store(maintained, invite)
+    _ask(maintained, Erase(()))
+    with monkeypatch.context() as broken:
+        broken.setattr("vault.store.Writer.erase", lambda *_: 1 / 0)
+        for _ in range(3):
+            await house.registry._look_at_requests()
+            await house.settle()
+    assert (_said(house, b"erase_failed"), _said(house, b"erased")) == (1, 0)
+
+    house.now += 2 * IDLE_SECONDS
+    await house.close_idle()
+    await house.store(maintained, invite)
+    for _ in range(3):
+        await house.registry._look_at_requests()
+        await house.settle()
+    assert (_said(house, b"erase_failed"), _said(house, b"erased")) == (1, 1)
+    await house.registry.stop()
+
+
+async def test_an_erasure_waits_for_the_vault_to_be_open(maintained: TestPod) -> None:
+    """A key was admitted and stored nothing: the writer has not opened, and is asked again."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    house.admit(maintained, invite)
+    _ask(maintained, Erase(()))
+    await house.registry._look_at_requests()
+    await house.settle()
+    assert _said(house, b"erased") == 0
+    await house.store(maintained, invite)
+    await house.registry._look_at_requests()
+    await house.settle()
+    assert _said(house, b"erased") == 1
+    await house.registry.stop()
+
+
+async def test_a_writer_that_has_not_opened_looks_at_nothing(maintained: TestPod) -> None:
+    """Its first batch failed, so that it is connected and holds no vault."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    _ask(maintained, Erase(()))
+    with hold_vault(maintained.folder.path):
+        admission = house.admit(maintained, invite)
+        answer = await admission.pod.store(admission.slot, submit(admission.slot, maintained.item()), 100)
+    assert isinstance(answer, Problem)
+    await house.registry._look_at_requests()
+    await house.settle()
+    assert _said(house, b"erased") == 0
     await house.registry.stop()

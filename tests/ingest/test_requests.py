@@ -13,11 +13,12 @@ import pytest
 
 from tests.support.pods import PATIENCE, TestPod, new_pod
 from tests.support.server import Server, serving
+from tests.vault.test_erasing import all_fragments, sealed_of, statements_of
 from vault.holding import hold
 from vault.links import Invite
 from vault.locks import Lock, hold_vault
 from vault.opening import Identity
-from vault.requests import Hold, Request, requests_folder, sign_request, write_request
+from vault.requests import Erase, Hold, Request, requests_folder, sign_request, write_request
 
 LOOKS_SECONDS = 1.0
 """A server has looked at least twice."""
@@ -131,7 +132,7 @@ def test_a_held_vault_is_home_alone_and_nothing_is_lost(pod: TestPod, invite: In
 
 def test_who_comes_meanwhile_is_told_to_try_again(pod: TestPod, invite: Invite, server: Server) -> None:
     """503 and how long to wait; who may not write is told what they are always told."""
-    assert send(server, pod, invite, "item-1") == 200
+    assert send(server, pod, invite, "item-01") == 200
     key = invite.database_key.reveal().hex()
     wrong = server.create_item(pod.owner, "00" * 32, {"type": "Note"})
     with holding(pod):
@@ -140,7 +141,7 @@ def test_who_comes_meanwhile_is_told_to_try_again(pod: TestPod, invite: Invite, 
         assert b"maintainer is working on it" in held.body
         again = server.create_item(pod.owner, "00" * 32, {"type": "Note"})
         assert (again.status, again.body) == (403, wrong.body)
-    assert send_patiently(server, pod, invite, "item-2") == 200
+    assert send_patiently(server, pod, invite, "item-02") == 200
 
 
 def test_a_server_that_starts_while_it_is_asked_does_not_open(pod: TestPod, invite: Invite) -> None:
@@ -148,10 +149,10 @@ def test_a_server_that_starts_while_it_is_asked_does_not_open(pod: TestPod, invi
     until_ms = now_ms() + 3_000
     ask(pod, Hold(until_ms))
     with serving(pod.folder.path) as server:
-        statuses = [send(server, pod, invite, "item-1")]
+        statuses = [send(server, pod, invite, "item-01")]
         while now_ms() < until_ms + 2_000 and statuses[-1] != 200:
             time.sleep(0.05)
-            statuses.append(send(server, pod, invite, "item-1"))
+            statuses.append(send(server, pod, invite, "item-01"))
     assert statuses[0] == 503
     assert statuses[-1] == 200
 
@@ -176,10 +177,10 @@ def test_what_is_no_request_of_this_maintainer_holds_nothing(
     )
     (folder / os.urandom(16).hex()).symlink_to(own)
     time.sleep(LOOKS_SECONDS)
-    assert send(server, pod, invite, "item-1") == 200
+    assert send(server, pod, invite, "item-01") == 200
     ask(pod, Hold(now + 36_000_000))
     time.sleep(LOOKS_SECONDS)
-    assert send(server, pod, invite, "item-2") == 200
+    assert send(server, pod, invite, "item-02") == 200
 
     said = [line["error"] for line in server.events if line["event"] == "request_refused"]
     expected = ["DamagedError", "DamagedError", "ForeignPodError", "MalformedError", "StorageError"]
@@ -194,7 +195,7 @@ def test_ten_thousand_files_stop_nothing(pod: TestPod, invite: Invite, server: S
     for number in range(10_000):
         (folder / number.to_bytes(16, "big").hex()).touch()
     time.sleep(LOOKS_SECONDS)
-    assert send(server, pod, invite, "item-1") == 200
+    assert send(server, pod, invite, "item-01") == 200
     assert any("more files than" in line.get("sentence", "") for line in server.events)
 
 
@@ -206,6 +207,103 @@ def test_a_folder_that_is_none_is_said_once(pod: TestPod, invite: Invite, server
     requests_folder(pod.folder).unlink()
     with holding(pod):
         deadline = time.monotonic() + 5
-        while send(server, pod, invite, "item-1") != 503:
+        while send(server, pod, invite, "item-01") != 503:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_items_are_erased_under_load(pod: TestPod, invite: Invite) -> None:
+    """What is acknowledged is there, what is erased is gone, from every page; a retry is still 200."""
+    with serving(pod.folder.path, options=["--idle-seconds", "60"]) as server:
+        for number in range(20):
+            assert send(server, pod, invite, f"early-{number:02}") == 200
+        sealed = sealed_of(pod)
+        gone = [f"early-{number:02}" for number in range(0, 20, 2)]
+        acknowledged: list[str] = []
+        is_over = threading.Event()
+
+        def load(sender: int) -> None:
+            number = 0
+            while not is_over.is_set():
+                item_id = f"item-{sender}-{number}"
+                assert send(server, pod, invite, item_id) == 200
+                acknowledged.append(item_id)
+                number += 1
+
+        senders = [threading.Thread(target=load, args=(sender,)) for sender in range(4)]
+        for sender in senders:
+            sender.start()
+        ask(pod, Erase(tuple(statements_of(pod, gone))))
+        assert server.wait_for("erased")["items"] == len(gone)
+        enough = len(acknowledged) + 20
+        while len(acknowledged) < enough and any(sender.is_alive() for sender in senders):
+            time.sleep(0.01)
+        is_over.set()
+        for thread in senders:
+            thread.join()
+        assert send(server, pod, invite, gone[0]) == 200
+        assert server.stop() == 0
+
+    kept = [f"early-{number:02}" for number in range(1, 20, 2)]
+    assert len(acknowledged) >= enough
+    assert sorted(pod.whole_ids()) == sorted([*kept, *acknowledged])
+    assert not any(all_fragments(pod, [sealed[item_id] for item_id in gone]))
+    assert all(all_fragments(pod, [sealed[item_id] for item_id in kept]))
+
+
+def test_a_locked_server_erases_when_it_opens(pod: TestPod, invite: Invite) -> None:
+    """Even for a moment: nobody has brought the key before, and it is gone right after."""
+    with serving(pod.folder.path, options=["--idle-seconds", "0.01"]) as server:
+        assert send(server, pod, invite, "item-01") == 200
+        server_is_closed(pod)
+        ask(pod, Erase(tuple(statements_of(pod, ["item-01"]))))
+        time.sleep(LOOKS_SECONDS)
+        assert [item.id for item in pod.items()] == ["item-01"]
+        assert send(server, pod, invite, "item-02") == 200
+        assert server.wait_for("erased")["items"] == 1
+        assert server.stop() == 0
+    assert pod.whole_ids() == ["item-02"]
+
+
+def server_is_closed(pod: TestPod) -> None:
+    """Wait until nobody has the vault open."""
+    with holding(pod):
+        return
+
+
+@pytest.mark.parametrize("delay_ms", [0, 20, 60, 120, 200, 260, 300, 400])
+def test_a_kill_around_an_erasure_loses_nothing(pod: TestPod, invite: Invite, delay_ms: int) -> None:
+    """At any moment: each item is there or erased, and the next server finishes it."""
+    with serving(pod.folder.path, options=["--idle-seconds", "60"]) as server:
+        for number in range(8):
+            assert send(server, pod, invite, f"item-{number:02}") == 200
+        gone = [f"item-{number:02}" for number in range(4)]
+        sealed = sealed_of(pod)
+        ask(pod, Erase(tuple(statements_of(pod, gone))))
+        time.sleep(delay_ms / 1000)
+        server.kill()
+    assert set(pod.whole_ids()) >= {f"item-{number:02}" for number in range(4, 8)}
+    with serving(pod.folder.path) as server:
+        assert send(server, pod, invite, "item-09") == 200
+        assert server.wait_for("erased")["items"] in {0, 4}
+        assert server.stop() == 0
+    assert sorted(pod.whole_ids()) == [*(f"item-{number:02}" for number in range(4, 8)), "item-09"]
+    assert not any(all_fragments(pod, [sealed[item_id] for item_id in gone]))
+
+
+def test_an_erasure_that_does_not_hold_is_said_once(pod: TestPod, invite: Invite) -> None:
+    """By a stranger, and by the maintainer about nothing; every later look and opening is quiet about it."""
+    with serving(pod.folder.path, options=["--idle-seconds", "0.3"]) as server:
+        assert send(server, pod, invite, "item-01") == 200
+        stranger = Identity(os.urandom(32))
+        bad = statements_of(pod, ["item-01"], identity=stranger)
+        ask(pod, Erase(tuple(bad)), identity=stranger)
+        ask(pod, Erase((*bad, b"", b"x" * 100)))
+        for number in range(2, 6):
+            assert send(server, pod, invite, f"item-{number:02}") == 200
+            time.sleep(0.6)
+        said = [line["event"] for line in server.events]
+        assert said.count("erase_refused") == 3
+        assert said.count("request_refused") == 1
+        assert server.stop() == 0
+    assert len(pod.whole_ids()) == 5

@@ -8,12 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from sqlcipher3 import dbapi2
 
 from vault.connection import AppendConnection
 from vault.database import PolicyRow, create
 from vault.encoding import le32
 from vault.keys import FileKey
+from vault.pod import PodFolder
 
 FILE_KEY = FileKey(bytes(range(32)))
 WRONG_KEY = FileKey(bytes(32))
@@ -45,6 +49,27 @@ def append_batch(connection: AppendConnection, number: int) -> None:
         ((seq, seq.to_bytes(22, "big"), b"c" * 32, b"d" * 32, b"s" * 3000) for seq in seqs),
     )
     connection.commit()
+
+
+_PAGE, _CIPHERTEXT, _IV = 4096, 4016, 16
+_WAL_HEADER, _FRAME_HEADER, _SALT = 32, 24, 16
+
+
+def _decrypted(page: bytes, key: bytes, *, is_first: bool) -> bytes:
+    cipher = Cipher(AES256(key), CBC(page[_CIPHERTEXT : _CIPHERTEXT + _IV])).decryptor()
+    return cipher.update(page[_SALT if is_first else 0 : _CIPHERTEXT]) + cipher.finalize()
+
+
+def plain_pages(folder: PodFolder, file_key: FileKey) -> list[bytes]:
+    """Every page of a vault and every page image in its log, used or not, decrypted."""
+    key, vault = file_key.reveal(), folder.vault.read_bytes()
+    pages = [_decrypted(vault[at : at + _PAGE], key, is_first=at == 0) for at in range(0, len(vault), _PAGE)]
+    wal = folder.wal.read_bytes() if folder.wal.exists() else b""
+    for at in range(_WAL_HEADER, len(wal), _FRAME_HEADER + _PAGE):
+        number = int.from_bytes(wal[at : at + 4], "big")
+        image = wal[at + _FRAME_HEADER : at + _FRAME_HEADER + _PAGE]
+        pages.append(_decrypted(image, key, is_first=number == 1))
+    return pages
 
 
 def raw_connection(path: Path, file_key: FileKey = FILE_KEY) -> Any:

@@ -16,6 +16,7 @@ from contributor_tools.answers import Accepted, Refused
 from contributor_tools.client import Client, NotSent
 from contributor_tools.console import say
 from contributor_tools.payloads import Outgoing
+from contributor_tools.receipt_folder import ReceiptFolder
 
 STOP_AFTER_FORBIDDEN = 20
 """Rows refused with 403 in a row that end a run. One alone may be about that row (its
@@ -30,6 +31,7 @@ class Delivery:
     Args:
         make_client: Called once a worker.
         stop: Set to end the run; the clients' waiting ends with it.
+        receipts: Where to keep them; None to ask for none.
 
     Attributes:
         accepted: Lines of the rows the pod keeps.
@@ -37,13 +39,16 @@ class Delivery:
         stopped: What ended the run before the last row; None if nothing did.
     """
 
-    def __init__(self, make_client: Callable[[], Client], stop: threading.Event) -> None:
+    def __init__(
+        self, make_client: Callable[[], Client], stop: threading.Event, receipts: ReceiptFolder | None = None
+    ) -> None:
         self.accepted: set[int] = set()
         self.rejected: dict[int, str] = {}
         self.stopped: Refused | NotSent | None = None
         self._outgoing: Iterator[Outgoing] = iter(())
         self._make_client = make_client
         self._stop = stop
+        self._receipts = receipts
         self._lock = threading.Lock()
         # Refused with 403: about their rows, unless the same sentence ends the run.
         self._forbidden: dict[int, str] = {}
@@ -66,6 +71,7 @@ class Delivery:
         Raises:
             KeyboardInterrupt: Ctrl-C, once: after what was on its way; twice: at once.
             MalformedError: The file changed meanwhile.
+            StorageError: A receipt could not be written.
         """
         self._outgoing = outgoing
         # Daemons: the second Ctrl-C must not wait for a server that is silent.
@@ -95,7 +101,10 @@ class Delivery:
         try:
             with self._make_client() as client:
                 while (row := self._next()) is not None:
-                    self._record(row, client.send_item(row.payload))
+                    result = client.send_item(row.payload, wants_receipt=self._receipts is not None)
+                    if isinstance(result, Accepted) and self._receipts is not None:
+                        self._receipts.keep(row, result.receipt)
+                    self._record(row, result)
         except BaseException as exc:  # noqa: BLE001  # carried to the thread that called run, and raised there
             self._failure = exc
             self._stop.set()

@@ -22,7 +22,8 @@ from contributor_tools.patience import FIRST_SECONDS, Patience
 from contributor_tools.payloads import Outgoing, Rejected, payloads
 from contributor_tools.preview import Survey
 from contributor_tools.progress import progress
-from contributor_tools.summary import Summary
+from contributor_tools.receipt_folder import ReceiptFolder
+from contributor_tools.summary import ReceiptTally, Summary
 from contributor_tools.tables import Table
 from vault.columns import Column
 from vault.links import Invite
@@ -58,6 +59,7 @@ class Run:
         invite: With what key.
         connections: How many at most.
         first_seconds: Longest wait for the server's first answer of any kind.
+        receipts: Where to keep receipts; None to ask for none.
         clock: Monotonic seconds.
 
     Attributes:
@@ -72,6 +74,7 @@ class Run:
         *,
         connections: int,
         first_seconds: float = FIRST_SECONDS,
+        receipts: ReceiptFolder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rejected: dict[int, str] = {}
@@ -79,6 +82,7 @@ class Run:
         self._address = address
         self._invite = invite
         self._connections = connections
+        self._receipts = receipts
         self._clock = clock
         self._started = clock()
         self._stop = threading.Event()
@@ -97,8 +101,9 @@ class Run:
 
         Raises:
             MalformedError: The file changed meanwhile.
+            StorageError: A receipt could not be written.
         """
-        delivery = Delivery(self._client, self._stop)
+        delivery = Delivery(self._client, self._stop, self._receipts)
         is_interrupted = False
         try:
             self._declare_and_deliver(delivery, source, found)
@@ -115,6 +120,7 @@ class Run:
             seconds=self._clock() - self._started,
             stopped=delivery.stopped,
             is_interrupted=is_interrupted,
+            receipts=None if self._receipts is None else _tally(self._receipts),
         )
 
     def _client(self) -> Client:
@@ -152,3 +158,14 @@ class Run:
                 yield row
             else:
                 self.rejected[row.line] = row.reason
+
+
+def _tally(receipts: ReceiptFolder) -> ReceiptTally:
+    faults = receipts.faults
+    first = min(faults, default=None)
+    return ReceiptTally(
+        folder=str(receipts.path),
+        kept=len(receipts.kept),
+        lacking=len(faults),
+        fault=None if first is None else f"line {first}: {faults[first]}",
+    )

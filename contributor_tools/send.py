@@ -18,13 +18,14 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from contributor_tools.address import parse_address
+from contributor_tools.address import Address, parse_address
 from contributor_tools.console import clean, say
 from contributor_tools.exits import Exit
 from contributor_tools.invite_file import exposure, read_invite
 from contributor_tools.opening_tables import CSV, JSONL, open_table, with_types
 from contributor_tools.patience import FIRST_SECONDS
 from contributor_tools.preview import Survey, preview_lines, survey
+from contributor_tools.receipt_folder import ReceiptFolder
 from contributor_tools.rejects import rejected_path, write_rejected
 from contributor_tools.run import Run, Source
 from contributor_tools.summary import Summary, summary_json, summary_lines
@@ -48,6 +49,7 @@ class Options(msgspec.Struct, frozen=True):
     types: tuple[str, ...]
     connections: int
     first_seconds: float
+    receipts_path: Path | None
     is_plain_http_allowed: bool
     is_agreed: bool
     is_json: bool
@@ -88,6 +90,13 @@ class Options(msgspec.Struct, frozen=True):
     metavar="SECONDS",
     help="Longest wait for the first answer.",
 )
+@click.option(
+    "--receipts",
+    "receipts_path",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Ask for receipts and keep them here: ID.receipt, with the item in ID.json.",
+)
 @click.option("--insecure-http", "is_plain_http_allowed", is_flag=True, help="Allow an http:// address.")
 @click.option("--yes", "is_agreed", is_flag=True, help="Send without asking.")
 @click.option("--json", "is_json", is_flag=True, help="Print a summary as JSON.")
@@ -120,7 +129,7 @@ def send_file(options: Options) -> Exit:
         click.UsageError: Arguments that do not fit the file or the invite.
         MalformedError: The file or the invite is not what it should be.
         PlainHttpError: The invite's address is not safe to send to.
-        StorageError: The rejected rows could not be written.
+        StorageError: The rejected rows, or a receipt, could not be written.
     """
     invite = read_invite(options.invite_path)
     for warning in _warnings(options.invite_path, invite):
@@ -137,9 +146,20 @@ def send_file(options: Options) -> Exit:
         if not _is_agreed(options, found.count):
             say("Nothing was sent.")
             return Exit.FAILED
-        run = Run(address, invite, connections=options.connections, first_seconds=options.first_seconds)
+        run = _run(options, address, invite)
         summary = run.send(source, found)
         return _finish(options, source, summary, {**run.rejected, **run.left})
+
+
+def _run(options: Options, address: Address, invite: Invite) -> Run:
+    folder = options.receipts_path
+    return Run(
+        address,
+        invite,
+        connections=options.connections,
+        first_seconds=options.first_seconds,
+        receipts=None if folder is None else ReceiptFolder(folder, invite),
+    )
 
 
 def _warnings(invite_path: str, invite: Invite) -> Iterable[str]:

@@ -12,6 +12,22 @@ from contributor_tools.console import clean
 from contributor_tools.exits import Exit
 
 
+class ReceiptTally(msgspec.Struct, frozen=True):
+    """What became of the receipts.
+
+    Attributes:
+        folder: Where they are.
+        kept: Items whose receipt holds and is there.
+        lacking: Items the pod took without one that holds.
+        fault: The first of these, by its line, and why. Untrusted.
+    """
+
+    folder: str
+    kept: int
+    lacking: int
+    fault: str | None
+
+
 class Summary(msgspec.Struct, frozen=True):
     """What became of a file's rows.
 
@@ -24,6 +40,7 @@ class Summary(msgspec.Struct, frozen=True):
         is_interrupted: Whether that was Ctrl-C.
         rejected_file: Where the rejected rows stand, if there are any, and those
             that another invite must send.
+        receipts: If they were asked for.
     """
 
     accepted: int
@@ -33,6 +50,7 @@ class Summary(msgspec.Struct, frozen=True):
     stopped: Refused | NotSent | None = None
     is_interrupted: bool = False
     rejected_file: str | None = None
+    receipts: ReceiptTally | None = None
 
     @property
     def exit_code(self) -> Exit:
@@ -41,7 +59,8 @@ class Summary(msgspec.Struct, frozen=True):
             return Exit.INTERRUPTED
         if self.stopped is not None:
             return Exit.REFUSED if isinstance(self.stopped, Refused) else Exit.UNREACHABLE
-        return Exit.FINDINGS if self.rejected else Exit.DONE
+        is_lacking = self.receipts is not None and self.receipts.lacking
+        return Exit.FINDINGS if self.rejected or is_lacking else Exit.DONE
 
 
 def summary_lines(summary: Summary) -> Iterator[str]:
@@ -53,8 +72,16 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     yield f"{summary.accepted} of {total} items are in the pod ({summary.seconds:.1f} s)."
     if summary.rejected and summary.rejected_file is not None:
         yield f"{summary.rejected} rejected; {clean(summary.rejected_file)} says why."
+    if summary.receipts is not None:
+        yield from _receipt_lines(summary.receipts)
     if summary.not_sent:
         yield f"{summary.not_sent} not sent; {_next_step(summary)}"
+
+
+def _receipt_lines(receipts: ReceiptTally) -> Iterator[str]:
+    yield f"{receipts.kept} receipts are in {clean(receipts.folder)}, verified."
+    if receipts.fault is not None:
+        yield f"{receipts.lacking} items are without a receipt that holds: {clean(receipts.fault)}"
 
 
 def _next_step(summary: Summary) -> str:
@@ -75,6 +102,7 @@ def summary_json(summary: Summary) -> str:
         "not_sent": summary.not_sent,
         "seconds": round(summary.seconds, 3),
         "rejected_file": summary.rejected_file,
+        "receipts": summary.receipts,
         "stopped": None if summary.stopped is None else summary.stopped.sentence,
         "exit_code": int(summary.exit_code),
     }

@@ -36,6 +36,7 @@ from vault.receipt_files import (
     parse_receipt_file,
     verify_receipt_file,
 )
+from vault.receipts import decode_receipt
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN_DIGITS = 16
@@ -121,6 +122,21 @@ def judge_receipt(
     except VaultError as exc:
         return _unproven(exc, file, c)
     return Proven(item.id, invite.pod_name, file, verified)
+
+
+def judge_header(value: str, invite: Invite, item: Item) -> Proven | Unproven:
+    """Decide as `judge_receipt` does, for a header's value and the item of the same request.
+
+    Args:
+        value: Untrusted.
+        invite: With what the item was sent.
+        item: The item.
+    """
+    try:
+        receipt = decode_receipt(value)
+    except VaultError as exc:
+        return _unproven_kind(exc)
+    return judge_receipt(ReceiptFile(item.id, receipt), invite, item)
 
 
 def read_judged(content: bytes) -> ReceiptFile | Unproven:

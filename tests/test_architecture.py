@@ -31,6 +31,7 @@ CONTRIBUTORS_VAULT = frozenset(
         "vault.columns",
         "vault.encoding",
         "vault.errors",
+        "vault.files",
         "vault.header",
         "vault.items",
         "vault.keys",

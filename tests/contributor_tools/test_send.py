@@ -189,6 +189,7 @@ def test_json_summary_is_the_only_thing_on_stdout(plants: Path) -> None:
         "rejected": 1,
         "not_sent": 0,
         "rejected_file": str(plants.with_name("plants.csv.rejected.csv")),
+        "receipts": None,
         "stopped": None,
         "exit_code": 3,
     }

@@ -11,11 +11,14 @@ import msgspec
 
 from tests.support.invites import write_invite
 from tests.support.pods import TestPod, new_pod
+from vault.header import log_leaf
 from vault.items import parse_item
 from vault.links import Invite
+from vault.notes import Checkpoint, read_checkpoint, sign_checkpoint
 from vault.properties import Scalar
-from vault.receipts import Receipt, decode_receipt
+from vault.receipts import Receipt, decode_receipt, encode_receipt
 from vault.submissions import submit
+from vault.tree import Frontier
 
 PAYLOAD: dict[str, Scalar | None] = {"type": "Note", "id": "note-b1", "text": "x", "n": 1.0}
 """The second of three items of the third batch."""
@@ -52,6 +55,13 @@ class Kept:
     def invite_file(self, name: str = "field-team.invite", **changes: Any) -> Path:
         """Write the invite, or one that is changed."""
         return write_invite(self.folder / name, msgspec.structs.replace(self.invite, **changes))
+
+    def header_of_a_fork(self) -> str:
+        """What a log key can sign too: the same batch, logged as the first."""
+        frontier, note = Frontier(), read_checkpoint(self.receipt.checkpoint)
+        frontier.append(log_leaf(self.receipt.header))
+        forked = sign_checkpoint(Checkpoint(note.origin, 1, frontier.root()), self.pod.keys.log_key)
+        return encode_receipt(msgspec.structs.replace(self.receipt, batch=1, log_path=(), checkpoint=forked))
 
     def log(self, *texts: str) -> None:
         """Log more batches, one item each."""

@@ -1,0 +1,107 @@
+"""The folder in which `send --receipts` keeps what proves, later and offline, what the pod took.
+
+Two files an item, named by its id: `ID.receipt`, and `ID.json` with the item as
+it was sent, since a receipt proves nothing without it. A receipt is verified
+before it is kept: one that does not hold is told while the sender is still
+there. What is kept is never replaced by another story.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import msgspec
+
+from contributor_tools.bounded import read_bounded
+from contributor_tools.payloads import Outgoing
+from contributor_tools.verdict import Unproven, judge_header
+from vault.errors import StorageError, VaultError
+from vault.files import PRIVATE_FOLDER, replace_file
+from vault.links import Invite
+from vault.receipt_files import (
+    MAX_RECEIPT_FILE_BYTES,
+    ReceiptFile,
+    format_receipt_file,
+    parse_receipt_file,
+)
+
+_NONE = "the pod gave no receipt"
+
+
+class ReceiptFolder:
+    """Keeps receipts; shared by the threads of a run.
+
+    Args:
+        path: The folder; made if it is not there.
+        invite: With what the items are sent.
+
+    Attributes:
+        path: The folder.
+        kept: Items whose receipt is in the folder now.
+        faults: Why, by line, of items the pod took without a receipt that holds. Untrusted.
+
+    Raises:
+        StorageError: The folder cannot be made.
+    """
+
+    def __init__(self, path: Path, invite: Invite) -> None:
+        self.path = path
+        self.kept: set[str] = set()
+        self.faults: dict[int, str] = {}
+        self._invite = invite
+        # A file may hold two rows of one id: they would write one file at once.
+        self._lock = threading.Lock()
+        try:
+            path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        except OSError as exc:
+            raise StorageError(f"{path} could not be made: {exc.strerror}") from exc
+
+    def keep(self, row: Outgoing, receipt: str | None) -> None:
+        """Keep the receipt of an item that was accepted, if it holds.
+
+        Not synced: after a power cut, sending again brings back the same bytes.
+
+        Args:
+            row: What was sent.
+            receipt: The header's value, as it came; None if there was none.
+
+        Raises:
+            StorageError: The operating system refuses; the item is in the pod nevertheless.
+        """
+        fault = _NONE if receipt is None else self._keep(row, receipt)
+        with self._lock:
+            if fault is None:
+                self.kept.add(row.item.id)
+            else:
+                self.faults[row.line] = fault
+
+    def _keep(self, row: Outgoing, receipt: str) -> str | None:
+        verdict = judge_header(receipt, self._invite, row.item)
+        if isinstance(verdict, Unproven):
+            return verdict.sentence
+        with self._lock:
+            return self._write(row, verdict.file)
+
+    def _write(self, row: Outgoing, file: ReceiptFile) -> str | None:
+        path = self.path / f"{row.item.id}.receipt"
+        earlier = _earlier(path)
+        if earlier is not None and earlier.receipt != file.receipt:
+            return f"{path} holds another receipt and was left as it is; keep it, and ask the maintainer why"
+        if earlier is None:
+            replace_file(path, format_receipt_file(file), is_synced=False)
+        sent = msgspec.json.encode(row.payload) + b"\n"
+        replace_file(self.path / f"{row.item.id}.json", sent, is_synced=False)
+        return None
+
+
+def _earlier(path: Path) -> ReceiptFile | None:
+    """What an earlier run kept, refreshed since or not; None if that is no receipt."""
+    if not path.exists():
+        return None
+    try:
+        return parse_receipt_file(read_bounded(str(path), MAX_RECEIPT_FILE_BYTES))
+    except StorageError:
+        raise
+    except VaultError:
+        return None

@@ -140,6 +140,15 @@ class OpenVault:
             if isinstance(request, Erase):
                 yield request
 
+    def rest(self) -> None:
+        """Do what the next batch would have to wait for; called while nothing is asked."""
+        if self._writer and not self._is_spent:
+            self._is_spent = True
+            # What failed shows again when the next batch closes and verifies the vault.
+            with contextlib.suppress(VaultError):
+                self._writer.rest()
+                self._is_spent = False
+
     def _open_patiently(self, policy: Policy, file_key: FileKey) -> Writer:
         patience = self._tools.patience
         deadline = patience.clock() + patience.timeout_seconds
@@ -234,12 +243,25 @@ class _Serving:
             raise RuntimeError("a look came before its folder and its policy")
         return self._vault.look(self._policy)
 
+    def rest(self) -> None:
+        """Nothing is asked now."""
+        if self._vault:
+            self._vault.rest()
+
     def end(self) -> None:
         """Close the vault: the worker has let it go, or is gone."""
         if self._vault:
             # Nobody is left to tell; the next opening finds out.
             with contextlib.suppress(VaultError):
                 self._vault.close()
+
+
+def _receive(sock: socket.socket, rest: Callable[[], None]) -> bytes:
+    """Wait for bytes; ``rest`` first, if none are there."""
+    with contextlib.suppress(BlockingIOError):
+        return sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+    rest()
+    return sock.recv(RECEIVE_BYTES)
 
 
 def serve_vault(sock: socket.socket, tools: Tools) -> None:
@@ -253,7 +275,7 @@ def serve_vault(sock: socket.socket, tools: Tools) -> None:
     with sock:
         serving = _Serving(sock, tools)
         try:
-            while received := sock.recv(RECEIVE_BYTES):
+            while received := _receive(sock, serving.rest):
                 for content in frames.feed(received):
                     serving.take(content)
         except OSError:

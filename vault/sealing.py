@@ -162,6 +162,52 @@ class SealedBatch(msgspec.Struct, frozen=True):
     leaves: list[bytes]
 
 
+class BatchKey:
+    """What one batch is sealed under: drawn and wrapped, for a single sealing.
+
+    It depends on no item, so it can be made before there is one.
+
+    Args:
+        recipients: At least one.
+        pod_id: The pod's 32-byte id.
+        entropy: Source of randomness.
+
+    Attributes:
+        recipients: Whom the data key is wrapped for.
+        uid: 16 random bytes.
+        commit: The key commitment of the data key.
+        wraps: The data key for each recipient.
+
+    Raises:
+        MalformedError: No recipient.
+    """
+
+    __slots__ = ("_key", "commit", "recipients", "uid", "wraps")
+
+    def __init__(self, recipients: Sequence[Recipient], pod_id: PodId, entropy: Entropy) -> None:
+        if not recipients:
+            raise MalformedError("a batch has at least one recipient")
+        self.recipients = tuple(recipients)
+        self.uid, data_key = entropy(UID_BYTES), entropy(DATA_KEY_BYTES)
+        key, self.commit = batch_keys(data_key)
+        self._key: bytes | None = key
+        self.wraps = seal_to_each(recipients, data_key, wrap_info(pod_id, self.uid, self.commit))
+
+    def take(self) -> AESGCM:
+        """Return the cipher, once: a second sealing under it would repeat nonces.
+
+        Raises:
+            MalformedError: It was taken before.
+        """
+        key, self._key = self._key, None
+        if key is None:
+            raise MalformedError("a batch's key serves one sealing; draw another")
+        return AESGCM(key)
+
+    def __repr__(self) -> str:
+        return f"BatchKey({self.uid.hex()}, **redacted**)"
+
+
 def seal_batch(
     items: Sequence[Plain],
     recipients: Sequence[Recipient],
@@ -171,11 +217,12 @@ def seal_batch(
     policy: bytes,
     ms: int,
     entropy: Entropy,
+    batch_key: BatchKey | None = None,
 ) -> SealedBatch:
     """Seal the items of one commit.
 
-    The uid and data key drawn here serve this one call: sealing again after
-    any failure draws new ones, or nonces would repeat.
+    Its uid and data key serve this one call: sealing again after any failure
+    needs new ones, or nonces would repeat.
 
     Args:
         items: 1 to 512.
@@ -185,16 +232,19 @@ def seal_batch(
         policy: SHA-256 of the slots.json the batch was taken under.
         ms: UTC milliseconds, the received time of every item.
         entropy: Source of randomness.
+        batch_key: Made before for this pod and these recipients; drawn now if None.
 
     Raises:
-        MalformedError: No item, too many, or no recipient.
+        MalformedError: No item, too many, no recipient, or a batch key that
+            was used or is for other recipients.
     """
     if not 1 <= len(items) <= MAX_ITEMS or not recipients:
         raise MalformedError(f"a batch has 1 to {MAX_ITEMS} items and at least one recipient")
-    uid, data_key = entropy(UID_BYTES), entropy(DATA_KEY_BYTES)
-    key, commit = batch_keys(data_key)
-    wraps = seal_to_each(recipients, data_key, wrap_info(pod_id, uid, commit))
-    encrypt = AESGCM(key).encrypt
+    drawn = batch_key or BatchKey(recipients, pod_id, entropy)
+    if drawn.recipients != tuple(recipients):
+        raise MalformedError("a batch's key is wrapped for others than its recipients; draw another")
+    uid, commit, wraps = drawn.uid, drawn.commit, drawn.wraps
+    encrypt = drawn.take().encrypt
     # The index, of 4 bytes, stands last.
     aad_head = item_aad(pod_id, uid, 0)[:-4]
     sealed = [

@@ -32,7 +32,7 @@ from vault.locks import Lock, WriterTurn, hold_vault
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor
 from vault.proving import BatchProofs, Receipts, proofs_of
-from vault.sealing import Entropy, seal_batch
+from vault.sealing import BatchKey, Entropy, seal_batch
 from vault.submissions import Answer, Submission
 from vault.writing import write_batch, write_slots
 
@@ -78,6 +78,7 @@ class Writer:
         "_is_turn_kept",
         "_ledger",
         "_policy",
+        "_prepared",
         "_slots",
         "_tools",
         "_turn",
@@ -95,6 +96,7 @@ class Writer:
         self._is_head_failing = False
         self._is_turn_kept = False
         self._is_truncate_due = False
+        self._prepared: BatchKey | None = None
         self._slots: SlotStates = {}
         self._ledger = inspected.ledger
         self._policy = inspected.policy
@@ -161,6 +163,9 @@ class Writer:
         return answers
 
     def _write(self, policy: Policy, decided: Deciding) -> tuple[Extension, BatchProofs]:
+        prepared, self._prepared = self._prepared, None
+        if prepared and prepared.recipients != tuple(policy.recipients):
+            prepared = None
         sealed = seal_batch(
             [item.plain for item in decided.fresh],
             policy.recipients,
@@ -169,6 +174,7 @@ class Writer:
             policy=policy.digest,
             ms=decided.now_ms,
             entropy=self._tools.entropy,
+            batch_key=prepared,
         )
         log_key, count = self._tools.log_key, len(decided.fresh)
         extension = self._ledger.extend(sealed.header, count, log_key)
@@ -178,6 +184,19 @@ class Writer:
         )
         write_slots(self._connection, decided.changed_slots(), decided.seal_views(self._tools.entropy))
         return extension, proofs_of(sealed, [item.plain.c for item in decided.fresh], extension)
+
+    def rest(self) -> None:
+        """Do what the next batch would have to wait for: move a grown log, draw and wrap a batch key.
+
+        Called while no batch waits; a commit does it itself where there was no time.
+
+        Raises:
+            StorageError: The log could not be moved; close the writer.
+        """
+        if self._prepared is None:
+            self._prepared = BatchKey(self._policy.recipients, self._policy.pod_id, self._tools.entropy)
+        if self._is_room_due():
+            self._truncate()
 
     def _require_same_files(self) -> None:
         """Refuse to answer from files that nobody will find again; a retry's 200 too."""
@@ -247,13 +266,15 @@ class Writer:
         return erased
 
     def _make_room(self) -> None:
-        frames = self._connection.wal_frames
-        # While the turn is kept no copy can begin: it is used, or kept on, at every chance.
-        is_due = frames >= TRUNCATE_FRAMES or self._is_turn_kept or self._is_truncate_due
-        if is_due and not self._truncate() and frames >= MAX_WAL_FRAMES:
+        if self._is_room_due() and not self._truncate() and self._connection.wal_frames >= MAX_WAL_FRAMES:
             raise BusyError(
                 "a snapshot has kept the write-ahead log from being moved for 1 GiB; try again later"
             )
+
+    def _is_room_due(self) -> bool:
+        # While the turn is kept no copy can begin: it is used, or kept on, at every chance.
+        is_kept_waiting = self._is_turn_kept or self._is_truncate_due
+        return is_kept_waiting or self._connection.wal_frames >= TRUNCATE_FRAMES
 
     def _truncate(self) -> bool:
         held = self._try_turn()

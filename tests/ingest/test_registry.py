@@ -19,6 +19,7 @@ from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
 from tests.support.pods import TestPod, make_pod
 from tests.support.vaults import vault_in_a_thread
+from vault.errors import StorageError
 from vault.judging import Outcome
 from vault.links import Invite
 from vault.locks import hold_vault
@@ -219,6 +220,31 @@ async def test_a_pair_that_stays_wrong_is_said_once(maintained: TestPod) -> None
         await house.registry._look()
 
     assert len(house.lines) == 1
+
+
+async def test_a_rest_that_fails_has_the_vault_verified_anew(
+    maintained: TestPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it, and nobody is told; the next batch does not trust what it left."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+    opened: list[Writer] = []
+
+    def opening(*arguments: Any, **named: Any) -> Writer:
+        opened.append(open_writer(*arguments, **named))
+        return opened[-1]
+
+    def fail(_: Writer) -> None:
+        raise StorageError("the disk went away")
+
+    monkeypatch.setattr("ingest.vault_thread.open_writer", opening)
+    with monkeypatch.context() as broken:
+        broken.setattr("vault.store.Writer.rest", fail)
+        await house.store(maintained, invite)
+        await house.settle()
+    assert (await house.store(maintained, invite)).outcome is Outcome.STORED
+    assert len(opened) == 2
+    await house.registry.stop()
 
 
 async def test_after_a_failure_the_vault_is_opened_and_verified_anew(

@@ -31,6 +31,7 @@ from vault.opening import (
     sealed_by_kid,
 )
 from vault.sealing import (
+    BatchKey,
     Plain,
     Recipient,
     SealedBatch,
@@ -71,6 +72,34 @@ def _seal(
 
 def _open(batch: SealedBatch, identity: Identity = MINE) -> list[OpenedItem]:
     return open_batch(identity, parse_header(batch.header), batch.wraps, batch.sealed)
+
+
+def test_a_batch_key_serves_one_sealing() -> None:
+    """A second would repeat its nonces; and it is for its recipients alone, and shows nothing."""
+    batch_key = BatchKey([MINE.recipient], world.POD_ID, os.urandom)
+
+    def seal(recipients: list[Recipient]) -> SealedBatch:
+        return seal_batch(
+            [NOTE],
+            recipients,
+            pod_id=world.POD_ID,
+            log_public=world.LOG_KEY.public,
+            policy=bytes(32),
+            ms=5,
+            entropy=os.urandom,
+            batch_key=batch_key,
+        )
+
+    with pytest.raises(MalformedError, match="wrapped for others"):
+        seal([MINE.recipient, OTHER.recipient])
+    batch = seal([MINE.recipient])
+    assert (batch.uid, batch.wraps) == (batch_key.uid, batch_key.wraps)
+    assert [item.canonical for item in _open(batch)] == [NOTE.canonical]
+    with pytest.raises(MalformedError, match="serves one sealing"):
+        seal([MINE.recipient])
+    with pytest.raises(MalformedError, match="at least one recipient"):
+        BatchKey([], world.POD_ID, os.urandom)
+    assert repr(batch_key) == f"BatchKey({batch_key.uid.hex()}, **redacted**)"
 
 
 @given(items=batches)

@@ -266,6 +266,72 @@ def test_the_log_is_moved_when_it_has_grown(used: TestPod) -> None:
     assert len(used.items()) == 2 + count + 1
 
 
+# Rest
+
+
+def test_a_rest_makes_the_next_batchs_key_and_no_more_than_one(used: TestPod) -> None:
+    """100 microseconds that a lone client need not wait for; every batch has a key of its own."""
+    with used.writer() as writer:
+        writer.rest()
+        prepared = writer._prepared
+        writer.rest()
+        assert writer._prepared is prepared
+        assert prepared
+
+        send(used, writer, text="prepared")
+        send(used, writer, text="drawn at once")
+        assert writer._prepared is None
+
+    with used.reader() as reader:
+        uids = [uid for (uid,) in reader.rows.execute("SELECT uid FROM batch ORDER BY batch")]
+    assert uids[1] == prepared.uid
+    assert len(set(uids)) == 3
+    assert len(used.whole_ids()) == 4
+
+
+def test_a_key_made_for_others_than_a_new_policys_recipients_is_not_used(used: TestPod) -> None:
+    """Whoever was removed opens nothing that came after, whenever the key was drawn."""
+    with used.writer() as writer:
+        writer.rest()
+        prepared = writer._prepared
+        assert prepared
+        prepared.recipients = (STRANGER.recipient,)
+        send(used, writer, text="x")
+
+    with used.reader() as reader:
+        ((uid,),) = reader.rows.execute("SELECT uid FROM batch ORDER BY batch DESC LIMIT 1")
+    assert uid != prepared.uid
+    assert len(used.whole_ids()) == 3
+
+
+def test_a_key_is_not_used_again_after_a_batch_that_failed(
+    used: TestPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealing again under it would repeat its nonces."""
+    with used.writer() as writer:
+        writer.rest()
+        prepared = writer._prepared
+        with monkeypatch.context() as broken:
+            broken.setattr("vault.store.write_batch", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                send(used, writer, id="item-3", text="x")
+        assert writer._prepared is None
+        send(used, writer, id="item-3", text="x")
+
+    with used.reader() as reader:
+        uids = [uid for (uid,) in reader.rows.execute("SELECT uid FROM batch")]
+    assert prepared
+    assert prepared.uid not in uids
+
+
+def test_a_rest_moves_a_log_that_has_grown(used: TestPod) -> None:
+    """So that no item waits for it."""
+    with used.writer() as writer:
+        fill_log(used, writer)
+        writer.rest()
+        assert writer._connection.wal_frames == 0
+
+
 def test_a_copy_keeps_the_log_from_being_moved(used: TestPod) -> None:
     """Commits go on, and vault.db stands still; the first commit after the copy catches up."""
     with used.writer() as writer:

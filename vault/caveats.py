@@ -17,6 +17,14 @@ from vault.items import Item, is_type_list
 
 _MAX = 2**63 - 1
 
+WITHDRAWALS_BEYOND_ITEMS = 2
+SPARE_WITHDRAWALS = 100
+"""A bare withdrawal may go on to so many times max_items, and so many items: each can be withdrawn once, and
+some under a wrong id; but nobody stores without end what only looks like withdrawals."""
+WITHDRAWALS_BEYOND_BYTES = 12
+SPARE_WITHDRAWAL_BYTES = 20_000
+"""The same of max_bytes: the smallest item has 18 canonical bytes, the largest bare withdrawal 161."""
+
 
 class Caveats(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a slot may not exceed; None is no limit.
@@ -100,7 +108,9 @@ def is_expired(caveats: Caveats, now_ms: int) -> bool:
 
 
 def is_too_large(caveats: Caveats, pod_limit: int | None, item: Item) -> bool:
-    """Whether the canonical item exceeds the slot's or the pod's limit for one."""
+    """Whether the canonical item exceeds the slot's or the pod's limit for one; a bare withdrawal never."""
+    if item.is_bare_withdrawal:
+        return False
     limits = [limit for limit in (caveats.max_item_bytes, pod_limit) if limit is not None]
     return bool(limits) and len(item.canonical) > min(limits)
 
@@ -110,6 +120,8 @@ def refusal(caveats: Caveats, usage: Usage, item: Item) -> str | None:
 
     The sentence goes to the holder of the slot's own key.
     """
+    if item.is_bare_withdrawal:
+        return _withdrawal_refusal(caveats, usage, item)
     # Declarations answer to the pod's policy: types says what kind of data may come.
     if caveats.types is not None and item.type not in caveats.types and not item.is_declaration:
         return "this invite does not allow items of this type; ask the maintainer for another"
@@ -118,3 +130,17 @@ def refusal(caveats: Caveats, usage: Usage, item: Item) -> str | None:
     if caveats.max_bytes is not None and usage.bytes + len(item.canonical) > caveats.max_bytes:
         return "this invite has stored all the bytes it may; ask the maintainer for another"
     return None
+
+
+def _withdrawal_refusal(caveats: Caveats, usage: Usage, item: Item) -> str | None:
+    items, in_bytes = caveats.max_items, caveats.max_bytes
+    most_items = None if items is None else WITHDRAWALS_BEYOND_ITEMS * items + SPARE_WITHDRAWALS
+    most_bytes = None if in_bytes is None else WITHDRAWALS_BEYOND_BYTES * in_bytes + SPARE_WITHDRAWAL_BYTES
+    if most_items is not None and usage.items + 1 > most_items:
+        return _NO_MORE_WITHDRAWALS
+    if most_bytes is not None and usage.bytes + len(item.canonical) > most_bytes:
+        return _NO_MORE_WITHDRAWALS
+    return None
+
+
+_NO_MORE_WITHDRAWALS = "this invite has stored all the withdrawals it may; write to the maintainer"

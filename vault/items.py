@@ -23,6 +23,12 @@ from vault.properties import INT64_MAX, INT64_MIN, Scalar
 SCHEMA_TYPE = "ItemPropertySchema"
 """The item type that declares a property."""
 
+WITHDRAWAL_TYPE = "Withdrawal"
+"""The item type that asks for another item of its slot to be erased."""
+
+TARGET = "targetItemId"
+"""The property of a withdrawal that names the other."""
+
 MAX_TYPES = 256
 """Most types one invite may list."""
 
@@ -72,6 +78,16 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
         """Whether the item declares a property."""
         return self.type == SCHEMA_TYPE
 
+    @property
+    def is_withdrawal(self) -> bool:
+        """Whether the item asks for another to be erased."""
+        return self.type == WITHDRAWAL_TYPE
+
+    @property
+    def is_bare_withdrawal(self) -> bool:
+        """Whether it does, and has no other property: at most 161 canonical bytes, dates included."""
+        return self.is_withdrawal and self.fields.keys() == {TARGET}
+
 
 def shown(name: str) -> str:
     """A client's member name as an error may show it: itself if plain and short."""
@@ -92,9 +108,18 @@ def is_item_id(text: str) -> bool:
 def _id_of(value: object, make_id: Callable[[], str]) -> str:
     if value is None:
         return make_id()
+    check_id("id", value)
+    return cast(str, value)
+
+
+def check_id(name: str, value: object) -> None:
+    """Refuse what cannot be an item's id.
+
+    Raises:
+        ItemError: It names the member ``name``.
+    """
     if type(value) is not str or not _ID.match(value):
-        raise ItemError("id", "6 to 36 letters, digits, underscores and hyphens were expected")
-    return value
+        raise ItemError(name, "6 to 36 letters, digits, underscores and hyphens were expected")
 
 
 def _check_int64(name: str, value: object) -> None:

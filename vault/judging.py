@@ -15,7 +15,7 @@ import msgspec
 
 from vault.caveats import Caveats, Usage, is_too_large, refusal
 from vault.errors import ItemError
-from vault.items import Item, shown
+from vault.items import TARGET, Item, check_id, shown
 from vault.pod import PodConfig
 from vault.properties import (
     BASE_PROPERTIES,
@@ -184,6 +184,9 @@ def _check_room(own: Mapping[str, ValueType], declares: Mapping[str, ValueType])
 
 def _judge(config: PodConfig, caveats: Caveats, state: SlotState, item: Item) -> Verdict:
     declares = _judge_fields(config, state.own, item)
+    if item.is_withdrawal:
+        # Of its shape and no more: an answer never depends on whether there is such an item.
+        check_id(TARGET, item.fields.get(TARGET))
     if item.is_declaration:
         decided = _judge_declaration(config, state.own, item, declares)
         if decided:

@@ -97,14 +97,13 @@ def warning_of(home: Path, identity: Identity, now_ms: int) -> str | None:
     """What is to be said about a home's recovery shares; None if they were tried within a year.
 
     Raises:
-        FormatTooNewError: A later version wrote the file.
-        StorageError: It cannot be read.
+        StorageError: The file cannot be read.
     """
     try:
         record = read_record(home)
     except MissingError:
         return "if this home were lost: no recovery shares were made; `recovery make` makes them"
-    except MalformedError as exc:
+    except (FormatTooNewError, MalformedError) as exc:
         return str(exc)
     if record.recipient != identity.recipient.kid.hex():
         return (

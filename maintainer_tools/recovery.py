@@ -24,7 +24,6 @@ from vault.pod import PodFolder
 from vault.policies import Policy
 from vault.sealing import Plain, seal_batch
 
-_CANARY_BYTES = 32
 _COUNT = click.IntRange(LEAST_NEEDED, MOST_SHARES)
 
 
@@ -127,10 +126,13 @@ def drill(home: Path, files: tuple[Path, ...], *, is_json: bool) -> None:
 
 
 def _open_canary(policy: Policy, identity: Identity, ms: int) -> None:
-    """Seal an item that nobody stores, as a server does under this policy, and open it."""
-    canary = os.urandom(_CANARY_BYTES)
+    """Seal an item that nobody stores, as a server does under this policy, and open it.
+
+    Raises:
+        WrongKeyError: The policy's recipients are others.
+    """
     sealed = seal_batch(
-        [Plain(canary, slot=0, salt=os.urandom(32), c=os.urandom(32))],
+        [Plain(b"canary", slot=0, salt=os.urandom(32), c=os.urandom(32))],
         policy.recipients,
         pod_id=policy.pod_id,
         log_public=bytes(32),  # nobody signs it
@@ -138,9 +140,7 @@ def _open_canary(policy: Policy, identity: Identity, ms: int) -> None:
         ms=ms,
         entropy=os.urandom,
     )
-    (opened,) = open_batch(identity, parse_header(sealed.header), sealed.wraps, sealed.sealed)
-    if opened.canonical != canary:
-        raise AssertionError("a canary that opens as something else")
+    open_batch(identity, parse_header(sealed.header), sealed.wraps, sealed.sealed)
 
 
 def _open_newest(pod: PodFolder, identity: Identity) -> bool:

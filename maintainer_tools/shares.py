@@ -153,8 +153,7 @@ def join(shares: Sequence[Share]) -> Identity:
         )
     found = _joined(shares[:needs])
     for extra in shares[needs:]:
-        if _joined([*shares[: needs - 1], extra]) != found:
-            raise _mixed()
+        _joined([*shares[: needs - 1], extra])
     return found
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingest.app import create_app
-from ingest.asgi import Application, Message, Receive, Reply, Scope, Send
+from ingest.asgi import Receive, Reply, Scope, Send
 from ingest.door import CALL_KEY, Call, Door, Tools
 from ingest.edge import Edge
 from ingest.logs import Log
@@ -20,6 +19,7 @@ from ingest.problems import problem_of_failure
 from ingest.registry import Registry
 from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
+from tests.support.asgi import Lifespan, ask, receiving, scope_of
 from tests.support.pods import FakeClock, TestPod, make_pod, seeded_entropy
 from tests.support.server import envelope
 from tests.support.vaults import connect_to_thread
@@ -53,31 +53,6 @@ def door(log: Log) -> Door:
     return Door(settings, registry, Tools(FakeClock(), time.monotonic, seeded_entropy(), log))
 
 
-def _scope(method: str, path: str, *headers: tuple[str, str]) -> Scope:
-    return {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "headers": [(b"host", b"pod.test"), *((name.encode(), value.encode()) for name, value in headers)],
-        "query_string": b"",
-    }
-
-
-async def _nothing_to_receive() -> Message:
-    return {"type": "http.disconnect"}
-
-
-async def _ask(app: Application, scope: Scope, receive: Receive = _nothing_to_receive) -> list[Message]:
-    sent: list[Message] = []
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    return sent
-
-
 async def _never(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise AssertionError("the edge let it through")
 
@@ -97,7 +72,7 @@ async def test_the_edge_answers_what_the_head_decides(
     log: Log, path: str, headers: list[tuple[str, str]], status: int
 ) -> None:
     """Nothing behind it is asked, whatever server stands in front."""
-    sent = await _ask(Edge(_never, log=log, clock=time.monotonic), _scope("GET", path, *headers))
+    sent = await ask(Edge(_never, log=log, clock=time.monotonic), scope_of("GET", path, *headers))
 
     assert sent[0]["status"] == status
 
@@ -109,8 +84,8 @@ async def test_what_passes_the_edge_carries_what_its_head_said(log: Log) -> None
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         seen.append(scope)
 
-    scope = _scope("POST", "/v4/AbC%41/create_item/", ("content-length", "7"), ("pod-receipt", "1"))
-    await _ask(Edge(app, log=log, clock=lambda: 5.0), scope)
+    scope = scope_of("POST", "/v4/AbC%41/create_item/", ("content-length", "7"), ("pod-receipt", "1"))
+    await ask(Edge(app, log=log, clock=lambda: 5.0), scope)
 
     assert seen[0]["path"] == "/v4"
     assert seen[0][CALL_KEY] == Call(b"AbC%41", 7, wants_receipt=True, began=5.0)
@@ -124,8 +99,9 @@ async def test_only_1_asks_for_a_receipt(log: Log, value: str) -> None:
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         seen.append(scope)
 
-    await _ask(
-        Edge(app, log=log, clock=time.monotonic), _scope("POST", "/v4/a/create_item", ("pod-receipt", value))
+    await ask(
+        Edge(app, log=log, clock=time.monotonic),
+        scope_of("POST", "/v4/a/create_item", ("pod-receipt", value)),
     )
 
     assert not seen[0][CALL_KEY].wants_receipt
@@ -142,7 +118,7 @@ async def test_an_error_nobody_foresaw_is_a_500_that_names_a_log_line(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await door.answer(handle, scope, receive, send)
 
-    start, body = await _ask(Edge(app, log=log, clock=time.monotonic), _scope("GET", "/version"))
+    start, body = await ask(Edge(app, log=log, clock=time.monotonic), scope_of("GET", "/version"))
 
     assert start["status"] == 500
     error_id = re.search(rb"[0-9a-f]{12}", body["body"])
@@ -171,49 +147,23 @@ def test_a_failed_commit_has_one_of_two_answers(error: StorageError, status: int
     assert "x" not in problem.sentence.split()
 
 
-class _Lifespan:
-    """Runs an application's lifespan around a test."""
-
-    def __init__(self, app: Application) -> None:
-        self._app = app
-        self._events: asyncio.Queue[Message] = asyncio.Queue()
-        self.sent: asyncio.Queue[Message] = asyncio.Queue()
-
-    async def __aenter__(self) -> None:
-        self._running = asyncio.ensure_future(
-            self._app({"type": "lifespan", "state": {}}, self._events.get, self.sent.put)
-        )
-        await self._events.put({"type": "lifespan.startup"})
-        assert (await self.sent.get())["type"] == "lifespan.startup.complete"
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._events.put({"type": "lifespan.shutdown"})
-        assert (await self.sent.get())["type"] == "lifespan.shutdown.complete"
-        await self._running
-
-
 @pytest.fixture
 def pod(tmp_path: Path) -> TestPod:
     """A pod of its own."""
     return make_pod(tmp_path / "home")
 
 
-def _post(pod: TestPod, key: str, payload: dict[str, Any]) -> tuple[Scope, Callable[[], Awaitable[Message]]]:
-    body = envelope(key, payload)
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return _scope("POST", f"/v4/{pod.owner}/create_item"), receive
+def _post(pod: TestPod, key: str, payload: dict[str, Any]) -> tuple[Scope, Receive]:
+    return scope_of("POST", f"/v4/{pod.owner}/create_item"), receiving(envelope(key, payload))
 
 
 async def test_a_stop_commits_and_answers_what_waits(pod: TestPod, log: Log) -> None:
     """However the server in front ends: what was accepted is durable before the vault is closed."""
     key = pod.invite().database_key.reveal().hex()
     app = create_app(Settings(pods=(pod.folder.path,), port=1), log)
-    async with _Lifespan(app):
+    async with Lifespan(app):
         waiting = [
-            asyncio.ensure_future(_ask(app, *_post(pod, key, {"type": "Note", "id": f"waiting-{i}"})))
+            asyncio.ensure_future(ask(app, *_post(pod, key, {"type": "Note", "id": f"waiting-{i}"})))
             for i in range(20)
         ]
         await asyncio.sleep(0)
@@ -232,12 +182,12 @@ async def test_a_commit_that_breaks_in_a_way_nobody_foresaw_fails_its_batch_only
     connect = connect_to_thread(pod.clock)
     monkeypatch.setattr("ingest.app.WriterProcess.connect", lambda _, theirs: connect(theirs))
     app = create_app(Settings(pods=(pod.folder.path,), port=1), log)
-    async with _Lifespan(app):
+    async with Lifespan(app):
         with monkeypatch.context() as broken:
             broken.setattr("vault.store.Writer.commit", lambda *_: 1 / 0)
-            answer = await _ask(app, *_post(pod, key, {"type": "Note"}))
+            answer = await ask(app, *_post(pod, key, {"type": "Note"}))
             assert answer[0]["status"] == 500
-        answer = await _ask(app, *_post(pod, key, {"type": "Note"}))
+        answer = await ask(app, *_post(pod, key, {"type": "Note"}))
         assert answer[0]["status"] == 200
 
     assert b"ZeroDivisionError" in b"".join(lines)

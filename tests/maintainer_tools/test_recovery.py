@@ -441,6 +441,7 @@ def test_a_record_of_a_later_version_is_left_alone(pod: TestPod) -> None:
     with pytest.raises(FormatTooNewError):
         note_drilled(pod.home, pod.keys.identity, "some words", NOW_MS)
     assert (pod.home / RECORD_FILE).read_bytes() == later
+    assert "update this program" in succeed("check", pod.home).err
 
 
 def test_a_record_that_is_no_file_is_not_followed(pod: TestPod) -> None:

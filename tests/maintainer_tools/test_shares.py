@@ -110,7 +110,7 @@ def test_words_are_taken_as_people_write_them(spelling: str) -> None:
 
 
 @given(st.integers(0, WORDS - 1), st.sampled_from(WORDLIST))
-@settings(max_examples=25)
+@settings(max_examples=8)
 def test_one_wrong_word_is_pointed_at(at: int, word: str) -> None:
     """Which one; not what it should be, and not what was typed."""
     words = _words(MADE[0])
@@ -133,7 +133,7 @@ def test_two_swapped_words_are_pointed_at() -> None:
 
 
 @given(st.lists(st.integers(0, WORDS - 1), min_size=2, max_size=3, unique=True), st.data())
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_several_wrong_words_are_never_taken(places: list[int], data: st.DataObject) -> None:
     """The checksum sees every error in up to three words."""
     words = _words(MADE[0])

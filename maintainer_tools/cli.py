@@ -78,17 +78,20 @@ COMMANDS = {
     "demo": Entry("Start", "Make a pod to try things with, and serve it.", _ours("demo")),
     "invite": Entry("Invite", "Make, list, show and revoke invites.", _ours("invite")),
     "schema": Entry("Invite", "Show and declare properties.", _ours("schema")),
+    "recipient": Entry("Invite", "Let a colleague open the pod too, or stop it.", _ours("recipient")),
     "send": Entry("Contribute", "Send the rows of a table to a pod.", _send),
     "receipt": Entry("Contribute", "Look at receipts, verify and refresh them.", _receipt),
     "ls": Entry("Read", "List items, newest first.", _ours("ls")),
     "show": Entry("Read", "Print one item.", _ours("show")),
     "export": Entry("Read", "Write items out as CSV or JSON Lines.", _ours("export")),
+    "join": Entry("Read", "Read a pod that another maintainer has.", _ours("join")),
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
     "checkpoint": Entry("Safety", "Keep a checkpoint of the log elsewhere.", _ours("checkpoint")),
     "snapshot": Entry("Safety", "Copy a pod while it is served.", _ours("snapshot")),
-    "identity": Entry("Safety", "Print the one secret for paper, or check a copy.", _ours("identity")),
+    "identity": Entry("Safety", "Print the secret for paper, or its public half.", _ours("identity")),
     "recovery": Entry("Safety", "Split the secret into shares on paper, or try them.", _ours("recovery")),
     "recover": Entry("Safety", "Make a home again from a pod and paper.", _ours("recover")),
+    "rewrap": Entry("Safety", "Open old items to new recipients.", _ours("rewrap")),
     "rotate": Entry("Safety", "Replace a key of a pod.", _ours("rotate")),
     "upgrade": Entry("Safety", "Bring a pod to this program's format.", _ours("upgrade")),
     "help": Entry("Other", "Explain a command or a topic.", _ours("help")),
@@ -116,7 +119,7 @@ class Cli(click.Group):
         for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
             entries = ((name, entry) for name, entry in COMMANDS.items() if entry.section == section)
             with formatter.section(section):
-                formatter.write_dl([(f"{name:<8}", entry.summary) for name, entry in entries])
+                formatter.write_dl([(f"{name:<9}", entry.summary) for name, entry in entries])
 
     def main(  # type: ignore[override]  # the base has overloads for a mode that is not used here
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any

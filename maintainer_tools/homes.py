@@ -24,15 +24,18 @@ from vault.errors import LockedError, MissingError, PolicyError
 from vault.founding import IDENTITY_FILE, POD_FOLDER
 from vault.identity_file import read_identity
 from vault.invites import publish, reissue
+from vault.keys import parse_hex_32
 from vault.locks import Patience
 from vault.opening import Identity
-from vault.pod import PodFolder
+from vault.pod import PodFolder, parse_hex_line, read_file
 from vault.policies import Policy, check_signer, load_policy, parse_policy
 
 PATIENCE = Patience(10.0, time.monotonic, time.sleep)
 """How long a command waits for another process: a checkpoint or a change takes far less."""
 
 ROTATION_FILE = "rotation"
+SIGNER_FILE = "signer"
+_SIGNER_BYTES = 100
 _POLL_SECONDS = 0.05
 
 
@@ -51,6 +54,16 @@ class Home(msgspec.Struct, frozen=True):
     def identity_file(self) -> Path:
         """The one secret."""
         return self.path / IDENTITY_FILE
+
+    @property
+    def signer_file(self) -> Path:
+        """Whom a home that joined another's pod trusts in place of its own identity."""
+        return self.path / SIGNER_FILE
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the pod is another's: this home reads it and changes nothing."""
+        return os.path.lexists(self.signer_file)
 
     @property
     def rotation_file(self) -> Path:
@@ -96,15 +109,51 @@ def open_identity(home: Home) -> Identity:
     return read_identity(home.identity_file, ask_passphrase)
 
 
-def trusted_policy(pod: PodFolder, identity: Identity) -> Policy:
-    """Load a pod's policy as its maintainer: with edits by hand, but of a trusted signer.
+def identity_at(path: Path) -> Identity:
+    """Read the identity of a folder that need not hold a pod.
+
+    Raises:
+        CredentialsMissingError: It has none, or nobody could be asked for its passphrase.
+        VaultError: As ``vault.identity_file.read_identity``.
+    """
+    if not os.path.lexists(path / IDENTITY_FILE):
+        raise CredentialsMissingError(
+            f"{path} has no identity; make one with `identity new`, or a pod with `init`"
+        )
+    return read_identity(path / IDENTITY_FILE, ask_passphrase)
+
+
+def root_of(home: Home, identity: Identity) -> bytes:
+    """The signer a home trusts, 32 bytes: its identity's, or whose pod it joined.
+
+    Raises:
+        MalformedError: The file that names it holds something else.
+        StorageError: It cannot be read.
+    """
+    if not home.is_joined:
+        return identity.signer
+    return parse_hex_32(parse_hex_line(read_file(home.signer_file, _SIGNER_BYTES), SIGNER_FILE), SIGNER_FILE)
+
+
+def home_policy(home: Home, identity: Identity) -> Policy:
+    """Load a home's policy, of the signer it trusts; raises what ``trusted_policy`` and ``root_of`` do."""
+    return trusted_policy(home.pod, identity, root_of(home, identity))
+
+
+def trusted_policy(pod: PodFolder, identity: Identity, root: bytes | None = None) -> Policy:
+    """Load a pod's policy: with edits by hand, but of a trusted signer.
+
+    Args:
+        pod: Its folder.
+        identity: The reader's.
+        root: The signer that is trusted; None for the identity's own.
 
     Raises:
         PolicyError: Someone this identity never endorsed signed it.
         VaultError: As ``vault.policies.load_policy``.
     """
     policy = load_policy(pod, is_edited=True)
-    check_signer(policy, identity.signer)
+    check_signer(policy, identity.signer if root is None else root)
     return policy
 
 
@@ -158,6 +207,7 @@ def changing(home: Home, identity: Identity, patience: Patience = PATIENCE) -> I
         PolicyError: Its policy is not this identity's.
         VaultError: As ``vault.policies.load_policy``.
     """
+    require_own(home)
     with _locked(home.identity_file, patience):
         yield Change(home, identity, trusted_policy(home.pod, identity))
 
@@ -169,8 +219,21 @@ def alone(home: Home, patience: Patience = PATIENCE) -> Iterator[None]:
     Raises:
         LockedError: Another command has been changing it all the while.
     """
+    require_own(home)
     with _locked(home.identity_file, patience):
         yield
+
+
+def require_own(home: Home) -> None:
+    """Refuse to change the pod of another maintainer.
+
+    Raises:
+        PolicyError: This home joined it.
+    """
+    if home.is_joined:
+        raise PolicyError(
+            f"{home.path} joined another maintainer's pod: it reads, and changes nothing; ask them to"
+        )
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import click
 from maintainer_tools.caveat_options import caveats_of, shown_limits
 from maintainer_tools.console import clean, command_name, pasteable, put, put_json, put_table, say
 from maintainer_tools.file_key_rotation import rotate_file_key
-from maintainer_tools.homes import Change, changing, find_home, open_identity, trusted_policy
+from maintainer_tools.homes import Change, changing, find_home, home_policy, open_identity
 from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
 from maintainer_tools.times import iso
 from vault.caveats import Caveats, is_expired
@@ -99,7 +99,7 @@ def ls(home: Path, *, is_json: bool) -> None:
     """List a pod's invites, revoked ones too."""
     found = find_home(home)
     identity = open_identity(found)
-    slots = issued_slots(trusted_policy(found.pod, identity), identity)
+    slots = issued_slots(home_policy(found, identity), identity)
     if is_json:
         put_json([_slot_facts(issued) for issued in slots])
         return

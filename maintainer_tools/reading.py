@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from maintainer_tools.console import warn
-from maintainer_tools.homes import PATIENCE, find_home, is_edited_by_hand, open_identity
+from maintainer_tools.homes import PATIENCE, find_home, is_edited_by_hand, open_identity, root_of
 from maintainer_tools.witnesses import compare_seen
 from vault.errors import ForeignPodError, LockedError, StorageError, VaultError, WrongKeyError
 from vault.opening import Identity
@@ -39,7 +39,7 @@ def reading(home: Path) -> Iterator[Reader]:
     identity = open_identity(found)
     with ExitStack() as stack:
         try:
-            reader = stack.enter_context(reading_as(found.pod, identity))
+            reader = stack.enter_context(reading_as(found.pod, identity, root_of(found, identity)))
         except ForeignPodError as exc:
             if not found.rotation_file.exists():
                 raise
@@ -52,17 +52,18 @@ def reading(home: Path) -> Iterator[Reader]:
 
 
 @contextmanager
-def reading_as(pod: PodFolder, identity: Identity) -> Iterator[Reader]:
+def reading_as(pod: PodFolder, identity: Identity, root: bytes | None = None) -> Iterator[Reader]:
     """Open a pod for reading with an identity that need not be the home's.
 
     Args:
         pod: Its folder.
         identity: A recipient of the pod.
+        root: The signer that is trusted; None for the identity's own.
 
     Raises:
         VaultError: As ``reading``.
     """
-    with _copied(pod) as copy, _opened(pod, copy, identity) as reader:
+    with _copied(pod) as copy, _opened(pod, copy, identity, root) as reader:
         if reader.warning:
             warn("log.head is missing or unreadable, so nobody can tell whether this vault is the newest")
         if is_edited_by_hand(reader.policy):
@@ -98,11 +99,11 @@ def _copied(pod: PodFolder) -> Iterator[PodFolder]:
             raise
 
 
-def _opened(pod: PodFolder, copy: PodFolder, identity: Identity) -> Reader:
+def _opened(pod: PodFolder, copy: PodFolder, identity: Identity, root: bytes | None) -> Reader:
     # The identity opens the file key, or is another pod's: what is wrong after that is the vault.
     file_key_of(load_policy(copy, is_edited=True), identity)
     try:
-        return open_reader(copy, identity)
+        return open_reader(copy, identity, root)
     except WrongKeyError as exc:
         raise ForeignPodError(
             f"{pod.vault} does not open under this pod's file key: it is another pod's, "

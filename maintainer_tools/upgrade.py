@@ -10,7 +10,7 @@ import click
 
 from maintainer_tools.alone import nobody_copying
 from maintainer_tools.console import clean, say
-from maintainer_tools.homes import PATIENCE, Home, find_home, open_identity, trusted_policy
+from maintainer_tools.homes import PATIENCE, Home, find_home, home_policy, open_identity
 from vault.database import inspect_format
 from vault.database import upgrade as upgrade_vault
 from vault.keys import FileKey
@@ -30,7 +30,7 @@ def upgrade(home: Path) -> None:
     """
     found = find_home(home)
     identity = open_identity(found)
-    file_key = file_key_of(trusted_policy(found.pod, identity), identity)
+    file_key = file_key_of(home_policy(found, identity), identity)
     upgrade_home(found, file_key, datetime.now(UTC))
 
 

@@ -176,6 +176,26 @@ class OpenedItem(msgspec.Struct, frozen=True):
     salt: bytes
 
 
+def open_data_key(
+    identity: Identity, header: Header, wraps: bytes, later_wraps: Mapping[bytes, bytes]
+) -> bytes:
+    """Unwrap a batch's data key, 32 bytes; ``OpenedBatch`` describes arguments and errors."""
+    if hashlib.sha256(wraps).digest() != header.wraps_hash:
+        raise DamagedError("a batch's wraps are not those its header names")
+    info = wrap_info(header.pod_id, header.uid, header.commit)
+    # The batch's own wraps come first: a row added later takes nobody's access away.
+    sealed = {**later_wraps, **sealed_by_kid(wraps)}.get(identity.recipient.kid)
+    if sealed is None:
+        raise WrongKeyError(
+            "a batch is not sealed to this identity; use the identity of this pod's maintainer"
+        )
+    data_key = identity.open_one(sealed, info, "a batch")
+    _, commit = batch_keys(data_key)
+    if commit != header.commit:
+        raise DamagedError("a batch's data key is not the one its header commits to")
+    return data_key
+
+
 class OpenedBatch:
     """A batch whose data key this identity unwrapped and whose commitment holds.
 
@@ -201,19 +221,7 @@ class OpenedBatch:
         wraps: bytes,
         later_wraps: Mapping[bytes, bytes] | None = None,
     ) -> None:
-        if hashlib.sha256(wraps).digest() != header.wraps_hash:
-            raise DamagedError("a batch's wraps are not those its header names")
-        info = wrap_info(header.pod_id, header.uid, header.commit)
-        # The batch's own wraps come first: a row added later takes nobody's access away.
-        sealed = {**(later_wraps or {}), **sealed_by_kid(wraps)}.get(identity.recipient.kid)
-        if sealed is None:
-            raise WrongKeyError(
-                "a batch is not sealed to this identity; use the identity of this pod's maintainer"
-            )
-        data_key = identity.open_one(sealed, info, "a batch")
-        key, commit = batch_keys(data_key)
-        if commit != header.commit:
-            raise DamagedError("a batch's data key is not the one its header commits to")
+        key, _ = batch_keys(open_data_key(identity, header, wraps, later_wraps or {}))
         self._cipher = AESGCM(key)
         self._header = header
 

@@ -307,12 +307,13 @@ def file_key_of(policy: Policy, identity: Identity) -> FileKey:
     return open_file_key(identity, policy.file_key, policy.pod_id)
 
 
-def open_reader(copy: PodFolder, identity: Identity) -> Reader:
+def open_reader(copy: PodFolder, identity: Identity, root: bytes | None = None) -> Reader:
     """Open a private copy of a pod's folder for reading.
 
     Args:
         copy: The caller's alone (``vault.snapshot.private_snapshot``).
         identity: A recipient of the pod.
+        root: 32 bytes, the signer that is trusted; None for the identity's own.
 
     Raises:
         WrongKeyError: The identity is not one of the pod's recipients, or the
@@ -325,12 +326,12 @@ def open_reader(copy: PodFolder, identity: Identity) -> Reader:
         TornError: Its write-ahead log is missing, or of another time; among
             the damaged.
         RollbackError: It is older than its log.head.
-        PolicyError: slots.json is not signed by this identity or one it endorsed.
+        PolicyError: slots.json is not signed by who is trusted, or one they endorsed.
         MalformedError: A file is not of its format.
         StorageError: The operating system failed.
     """
     policy = load_policy(copy, is_edited=True)
-    check_signer(policy, identity.signer)
+    check_signer(policy, identity.signer if root is None else root)
     file_key = file_key_of(policy, identity)
     verify_page_one(copy.vault, file_key)
     head = read_log_head(copy)

@@ -11,6 +11,7 @@ a wrong command line.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import socket
@@ -26,7 +27,15 @@ from granian.http import HTTP1Settings
 
 from ingest.asgi import Application
 from ingest.hardening import die_with_parent, keep_memory_private
-from ingest.settings import DEFAULT_BODY_BYTES, MOST_BODY_BYTES, Settings, find_pods, parse_owners
+from ingest.settings import (
+    DEFAULT_BODY_BYTES,
+    MOST_BODY_BYTES,
+    LocalAddress,
+    Settings,
+    find_pods,
+    parse_local_address,
+    parse_owners,
+)
 from vault.errors import VaultError
 
 OWNERS_VARIABLE = "POD_OWNER_HASHES"
@@ -56,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--idle-seconds", type=float, default=1.0, help="when an unused vault is closed")
     parser.add_argument("--max-open-vaults", type=int, default=64, help="most vaults open at once")
     parser.add_argument("--log-requests", action="store_true", help="log accepted requests too")
+    parser.add_argument(
+        "--metrics",
+        metavar="ADDRESS",
+        help="serve /metrics, /live and /ready at a loopback HOST:PORT or unix:PATH; nowhere unless given",
+    )
     return parser
 
 
@@ -73,6 +87,7 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         parser.error("seconds and --max-open-vaults must be above 0")
     try:
         pods, owners = find_pods(given.pods), parse_owners(given.owners)
+        metrics = parse_local_address(given.metrics) if given.metrics else None
     except VaultError as exc:
         parser.error(str(exc))
     return Settings(
@@ -86,6 +101,7 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         idle_seconds=given.idle_seconds,
         max_open_vaults=given.max_open_vaults,
         is_logging_requests=given.log_requests,
+        metrics=metrics,
     )
 
 
@@ -156,14 +172,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
     keep_memory_private()
+    with contextlib.ExitStack() as holding:
+        try:
+            return _serve(_hold_addresses(settings, holding))
+        except _AddressError as exc:
+            sys.stderr.write(f"error: {exc}\n")
+            return 1
+
+
+class _AddressError(Exception):
+    """An address to listen at cannot be had."""
+
+
+def _hold_addresses(settings: Settings, holding: contextlib.ExitStack) -> Settings:
+    """Hold the addresses a server listens at; returns the settings with the ports it got.
+
+    Raises:
+        _AddressError: One cannot be had.
+    """
+    host, port = _hold(settings.host, settings.port, holding)
+    metrics = settings.metrics
+    if metrics is not None and metrics.path is None:
+        metrics = LocalAddress(*_hold(metrics.host, metrics.port, holding))
+    return msgspec.structs.replace(settings, host=host, port=port, metrics=metrics)
+
+
+def _hold(host: str, port: int, holding: contextlib.ExitStack) -> tuple[str, int]:
     try:
-        held = _reserve(settings.host, settings.port)
+        held = holding.enter_context(_reserve(host, port))
     except OSError as exc:
-        sys.stderr.write(f"error: cannot listen at {settings.host} port {settings.port}: {exc.strerror}\n")
-        return 1
-    with held:
-        host, port = held.getsockname()[:2]
-        return _serve(msgspec.structs.replace(settings, host=host, port=port))
+        raise _AddressError(f"cannot listen at {host} port {port}: {exc.strerror}") from exc
+    got: tuple[str, int] = held.getsockname()[:2]
+    return got
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import cast
 
 from litestar import Litestar
@@ -22,10 +23,13 @@ from ingest.edge import Edge
 from ingest.handlers.create_item import create_item_route
 from ingest.handlers.version import version_route
 from ingest.logs import Log, write_stderr
+from ingest.measures import Measures
+from ingest.probes import METRICS_TEXT, Ask, Probes, Told
+from ingest.problems import OK, UNAVAILABLE
 from ingest.process import collect_rarely, now_ms
 from ingest.registry import Registry
 from ingest.remote_vault import RemoteVault
-from ingest.settings import Settings
+from ingest.settings import LocalAddress, Settings
 from ingest.writer_process import WriterProcess
 from vault.pod import PodFolder
 
@@ -63,6 +67,61 @@ async def _summarize(log: Log) -> None:
         log.summary()
 
 
+class _Keeping:
+    """What the machine's keepers are told about one worker.
+
+    Attributes:
+        is_ready: Whether it serves: from its start until it is told to stop.
+    """
+
+    def __init__(self, log: Log, measures: Measures, registry: Registry, writer: WriterProcess) -> None:
+        self._parts = log, measures, registry
+        self._registry = registry
+        self._writer = writer
+        self.is_ready = False
+
+    async def live(self) -> Told:
+        return Told(OK, b"live\n")
+
+    async def ready(self) -> Told:
+        # Not the writer process: the next item starts one that has ended, and must be let in for that.
+        if not self.is_ready:
+            return Told(UNAVAILABLE.status, b"stopping\n")
+        if not self._registry.by_owner:
+            return Told(UNAVAILABLE.status, b"no pod can be asked; the log says why\n")
+        return Told(OK, b"ready\n")
+
+    async def metrics(self) -> Told:
+        # 14 MiB of library, which a server without metrics does without.
+        from ingest.exposition import expose, take_standing  # noqa: PLC0415
+
+        standing = take_standing(*self._parts, is_writer_running=self._writer.is_running)
+        return Told(OK, await asyncio.to_thread(expose, standing), METRICS_TEXT)
+
+    def answers(self) -> dict[str, Ask]:
+        return {"/live": self.live, "/ready": self.ready, "/metrics": self.metrics}
+
+
+@contextlib.asynccontextmanager
+async def _probed(address: LocalAddress | None, keeping: _Keeping, log: Log) -> AsyncIterator[None]:
+    """Answer the machine's keepers, if an address was given for them."""
+    if address is None:
+        yield
+        return
+    probes = Probes(address, keeping.answers(), lambda exc: log.failure("probe_failed", exc))
+    try:
+        await probes.start()
+    except OSError as exc:
+        log.event("cannot_start", sentence=f"--metrics: cannot listen there: {exc.strerror}")
+        raise
+    # The path of a Unix socket is known to who gave it; a log holds none.
+    log.event("metrics", host=address.host, port=address.port)
+    try:
+        yield
+    finally:
+        probes.stop()
+
+
 def create_app(settings: Settings, log: Log) -> Application:
     """Build the ASGI application of one worker.
 
@@ -70,13 +129,18 @@ def create_app(settings: Settings, log: Log) -> Application:
     """
     writer = WriterProcess(time.monotonic)
     writer.start()
+    measures = Measures()
 
     def make_vault(folder: PodFolder) -> RemoteVault:
         return RemoteVault(
-            folder, writer.connect, lambda sentence: log.event("vault_warning", sentence=sentence)
+            folder,
+            writer.connect,
+            lambda sentence: log.event("vault_warning", sentence=sentence),
+            partial(measures.committed, folder.path),
         )
 
     registry = Registry(settings, make_vault, log=log, clock=time.monotonic, now_ms=now_ms)
+    keeping = _Keeping(log, measures, registry, writer)
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
 
     @contextlib.asynccontextmanager
@@ -88,12 +152,15 @@ def create_app(settings: Settings, log: Log) -> Application:
             asyncio.create_task(task)
             for task in (registry.watch(), _summarize(log), _announce(settings, log))
         ]
-        yield
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await registry.stop()
-        await writer.stop()
+        async with _probed(settings.metrics, keeping, log):
+            keeping.is_ready = True
+            yield
+            keeping.is_ready = False
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await registry.stop()
+            await writer.stop()
         log.summary()
         log.event("stopped")
 

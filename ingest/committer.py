@@ -49,12 +49,13 @@ class _Waiting(NamedTuple, Generic[Submitted, Answered]):
 
 
 class Load:
-    """Body bytes that wait for a commit in all pods of a process."""
+    """What waits for a commit in all pods of a process: items, and their body bytes."""
 
-    __slots__ = ("waiting_bytes",)
+    __slots__ = ("waiting_bytes", "waiting_items")
 
     def __init__(self) -> None:
         self.waiting_bytes = 0
+        self.waiting_items = 0
 
 
 class Committer(Generic[Submitted, Answered]):
@@ -105,6 +106,7 @@ class Committer(Generic[Submitted, Answered]):
         self._waiting.append(_Waiting(submitted, size, answer))
         self._waiting_bytes += size
         self._load.waiting_bytes += size
+        self._load.waiting_items += 1
         self._advance(loop)
         return answer
 
@@ -144,6 +146,7 @@ class Committer(Generic[Submitted, Answered]):
         taken = sum(waiting.size for waiting in batch)
         self._waiting_bytes -= taken
         self._load.waiting_bytes -= taken
+        self._load.waiting_items -= len(batch)
         return batch
 
     def _close_batch(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -58,6 +58,9 @@ class Log:
         entropy: Source of the digests' key and of error ids.
         is_logging_requests: Whether accepted requests get a line too.
         pods: Pod folders that are served; a sentence names them, and not where they lie.
+
+    Attributes:
+        failures: How many failures of each event there were since the process started.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class Log:
         # Longest first: one pod's folder may lie in another's.
         self._places = sorted((f"{pod.parent}/" for pod in pods), key=len, reverse=True)
         self._statuses: Counter[int] = Counter()
+        self._summarized: Counter[int] = Counter()
+        self.failures: Counter[str] = Counter()
         self._second = 0
         self._lines: Counter[str] = Counter()
         self._unwritten = 0
@@ -126,6 +131,7 @@ class Log:
         Returns:
             The line's error id, which may be shown to a client.
         """
+        self.failures[event] += 1
         error_id = self._entropy(ERROR_ID_BYTES).hex()
         fields: dict[str, Field] = {"error_id": error_id, "error": type(error).__name__}
         if owner is not None:
@@ -151,5 +157,11 @@ class Log:
             return
         counts = {f"status_{status}": count for status, count in sorted(self._statuses.items())}
         self.event("summary", **counts, lines_left_out=self._unwritten)
+        self._summarized += self._statuses
         self._statuses.clear()
         self._unwritten = 0
+
+    @property
+    def answered(self) -> Counter[int]:
+        """How many requests had which status since the process started."""
+        return self._summarized + self._statuses

@@ -62,9 +62,17 @@ class Close(msgspec.Struct, array_like=True, tag="close"):
 
 
 class Committed(msgspec.Struct, array_like=True, tag="committed"):
-    """One answer a submission, in their order."""
+    """What became of a batch.
+
+    Attributes:
+        answers: One a submission, in their order.
+        seconds: How long it took in the writer, an opening of the vault with it.
+        synced_seconds: How much of that was COMMIT, which is the fsync; 0 if nothing was stored.
+    """
 
     answers: list[Answer]
+    seconds: float
+    synced_seconds: float
 
 
 class Looked(msgspec.Struct, array_like=True, tag="looked"):

@@ -69,6 +69,16 @@ class Registry:
         self._load = Load()
         self.by_owner: dict[bytes, Pod] = {}
 
+    @property
+    def waiting(self) -> Load:
+        """What waits for a commit in all pods."""
+        return self._load
+
+    @property
+    def unusable_pods(self) -> int:
+        """How many pods are here whose policy has never verified."""
+        return sum(owner not in self.by_owner for owner in self._unusable.values())
+
     async def load(self) -> None:
         """Read every pod's policy. One that does not verify is logged, and looked at again."""
         await self._look()

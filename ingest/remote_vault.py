@@ -39,6 +39,7 @@ from vault.submissions import Answer, Submission
 Connect = Callable[[socket.socket], None]
 """Has the vault served at the other end of a socket; raises StorageError."""
 Warn = Callable[[str], None]
+Measure = Callable[[Committed], None]
 Answering = Committed | Looked | Closed
 Told = Callable[[Answering | Exception], None]
 NOT_OPEN = Looked(is_open=False, items=0, refusals=[])
@@ -120,12 +121,14 @@ class RemoteVault:
         folder: The pod's folder.
         connect: Has it served.
         warn: Takes each sentence the vault warns with.
+        measure: Takes what became of each batch that was committed.
     """
 
-    def __init__(self, folder: PodFolder, connect: Connect, warn: Warn) -> None:
+    def __init__(self, folder: PodFolder, connect: Connect, warn: Warn, measure: Measure) -> None:
         self._folder = folder
         self._connect = connect
         self._warn = warn
+        self._measure = measure
         self._connection: _Connection | None = None
         self._attaching: asyncio.Task[None] | None = None
 
@@ -147,7 +150,11 @@ class RemoteVault:
         """
 
         def take(reply: Answering | Exception) -> None:
-            told(reply.answers if isinstance(reply, Committed) else cast("Exception", reply))
+            if isinstance(reply, Committed):
+                told(reply.answers)
+                self._measure(reply)
+            else:
+                told(cast("Exception", reply))
 
         try:
             connection = self._connected()

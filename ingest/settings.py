@@ -6,12 +6,13 @@ brings the key. Reading the command line is ``ingest.__main__``'s.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from vault.errors import MissingError
+from vault.errors import MalformedError, MissingError
 from vault.keys import PodId, parse_hex_32
 
 ANY_OWNER = "ANY"
@@ -20,6 +21,20 @@ ANY_OWNER = "ANY"
 DEFAULT_BODY_BYTES = 1 << 20
 MOST_BODY_BYTES = 5 << 20
 """What the original accepted; a larger limit would only help a bomb."""
+
+
+class LocalAddress(msgspec.Struct, frozen=True):
+    """An address that only this machine reaches: loopback TCP, or a Unix socket.
+
+    Attributes:
+        host: A loopback IP address; empty for a Unix socket.
+        port: Of TCP; 0 for a free one.
+        path: Of the Unix socket; None for TCP.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: Path | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         idle_seconds: How long after its last request a vault is closed and its keys are dropped.
         max_open_vaults: Most vaults open at once; each costs a thread and some MiB.
         is_logging_requests: Whether accepted requests get a log line too.
+        metrics: Where measures and probes are served; None for nowhere.
     """
 
     pods: tuple[Path, ...]
@@ -48,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 1.0
     max_open_vaults: int = 64
     is_logging_requests: bool = False
+    metrics: LocalAddress | None = None
 
 
 def parse_owners(text: str | None) -> frozenset[PodId] | None:
@@ -66,6 +83,38 @@ def parse_owners(text: str | None) -> frozenset[PodId] | None:
     if not entries or ANY_OWNER in entries:
         return None
     return frozenset(PodId(parse_hex_32(entry, "owners")) for entry in entries)
+
+
+def parse_local_address(text: str) -> LocalAddress:
+    """Read where measures are to be served.
+
+    Args:
+        text: ``HOST:PORT`` with a loopback address or ``localhost`` (brackets
+            around IPv6), a port alone, or ``unix:PATH``.
+
+    Raises:
+        MalformedError: Anything else; an address that other machines reach too.
+    """
+    kind, colon, path = text.partition(":")
+    if kind == "unix" and colon and path:
+        return LocalAddress(path=Path(path).absolute())
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host in {"", "localhost"} else host)
+        number = int(port) if port.isascii() and port.isdecimal() else -1
+    except ValueError as exc:
+        raise MalformedError(_LOCAL_EXPECTED) from exc
+    if not (address.is_loopback and 0 <= number <= _MOST_PORT):
+        raise MalformedError(_LOCAL_EXPECTED)
+    return LocalAddress(str(address), number)
+
+
+_LOCAL_EXPECTED = (
+    "--metrics: an address that only this machine reaches was expected, "
+    "such as 127.0.0.1:9464 or unix:/run/shared-pod/metrics.sock"
+)
+_MOST_PORT = 65_535
 
 
 def _pods_in(path: Path) -> list[Path]:

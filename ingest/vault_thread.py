@@ -149,6 +149,11 @@ class OpenVault:
                 self._writer.rest()
                 self._is_spent = False
 
+    @property
+    def synced_seconds(self) -> float:
+        """How long COMMIT of the last batch took; 0 if that stored nothing."""
+        return self._writer.synced_seconds if self._writer else 0.0
+
     def _open_patiently(self, policy: Policy, file_key: FileKey) -> Writer:
         patience = self._tools.patience
         deadline = patience.clock() + patience.timeout_seconds
@@ -168,6 +173,7 @@ class OpenVault:
             load_log_key(self._folder),
             now_ms=self._tools.now_ms,
             entropy=self._tools.entropy,
+            seconds=self._tools.patience.clock,
         )
         self._report(writer)
         return writer
@@ -236,7 +242,10 @@ class _Serving:
     def _commit(self, file_key: FileKey, batch: Sequence[Submission]) -> Committed:
         if not self._vault or not self._policy:
             raise RuntimeError("a commit came before its folder and its policy")
-        return Committed(self._vault.commit(self._policy, file_key, batch))
+        clock = self._tools.patience.clock
+        began = clock()
+        answers = self._vault.commit(self._policy, file_key, batch)
+        return Committed(answers, clock() - began, self._vault.synced_seconds)
 
     def _look(self) -> Looked:
         if not self._vault or not self._policy:

@@ -81,6 +81,11 @@ class WriterProcess:
             self._running.control.close()
         self._running = _Running(process, ours)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs; the next item starts one that has ended."""
+        return self._running is not None and self._running.process.poll() is None
+
     async def ready(self) -> None:
         """Wait until it has started.
 

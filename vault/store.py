@@ -50,16 +50,22 @@ HEAD_INTERVAL_MS = 100
 Clock = Callable[[], int]
 """UTC milliseconds since 1970."""
 
+
+def _no_time() -> float:
+    return 0.0
+
+
 _Locks = tuple[Lock, WriterTurn]
 
 
 class _Tools(msgspec.Struct, frozen=True):
-    """What a writer is given: files, key, clock, randomness."""
+    """What a writer is given: files, key, clocks, randomness."""
 
     folder: PodFolder
     log_key: LogKey
     now_ms: Clock
     entropy: Entropy
+    seconds: Callable[[], float]
 
 
 class Writer:
@@ -68,6 +74,8 @@ class Writer:
     Attributes:
         warnings: Sentences for the maintainer's log, found while opening or
             since; whoever reports them empties the list.
+        synced_seconds: How long the COMMIT of the last batch took, which is its
+            fsync, by the clock that was given; 0 if it stored nothing.
     """
 
     __slots__ = (
@@ -83,6 +91,7 @@ class Writer:
         "_tools",
         "_turn",
         "_vault_lock",
+        "synced_seconds",
         "warnings",
     )
 
@@ -101,6 +110,7 @@ class Writer:
         self._ledger = inspected.ledger
         self._policy = inspected.policy
         self.warnings = inspected.warnings
+        self.synced_seconds = 0.0
 
     def accept(self, policy: Policy) -> None:
         """Commit a new policy to the vault, before anything is admitted under it.
@@ -148,6 +158,7 @@ class Writer:
             StorageError: The operating system failed; close the writer.
             DamagedError: A stored row fails its checks; close the writer.
         """
+        self.synced_seconds = 0.0
         self._make_room()
         self.accept(policy)
         with self._transaction():
@@ -156,7 +167,9 @@ class Writer:
             # Made before COMMIT, sent after it.
             answers = _answers(submissions, decided, Receipts(self._connection, proofs))
             if extension:
+                began = self._tools.seconds()
                 self._connection.commit()
+                self.synced_seconds = self._tools.seconds() - began
         self._require_same_files()
         if extension:
             self._keep(decided, extension)
@@ -354,6 +367,7 @@ def open_writer(
     *,
     now_ms: Clock,
     entropy: Entropy,
+    seconds: Callable[[], float] = _no_time,
 ) -> Writer:
     """Open a pod's vault for appending, after every check that needs no identity.
 
@@ -364,6 +378,7 @@ def open_writer(
         log_key: The pod's log.key.
         now_ms: The clock.
         entropy: The source of randomness.
+        seconds: A monotone clock to time commits with; without one they take no time.
 
     Raises:
         LockedError: Another process has the vault open for writing.
@@ -391,7 +406,7 @@ def open_writer(
         turn = WriterTurn(folder.path)
         undo.callback(turn.close)
         inspected = inspect(folder, policy, file_key)
-        tools = _Tools(folder, log_key, now_ms, entropy)
+        tools = _Tools(folder, log_key, now_ms, entropy, seconds)
         writer = _open(tools, file_key, (vault_lock, turn), inspected)
         undo.pop_all()
     return writer

@@ -101,7 +101,9 @@ def _is_refused(value: Any, value_type: ValueType) -> bool:
 @pytest.mark.parametrize(
     "reply",
     [
-        Committed([Answer(Outcome.STORED, None, "receipt"), Answer(Outcome.CONFLICT, "id: taken")]),
+        Committed(
+            [Answer(Outcome.STORED, None, "receipt"), Answer(Outcome.CONFLICT, "id: taken")], 0.25, 0.125
+        ),
         Closed(is_closed=False),
         Failed("DiskFullError", "no space", ""),
         Warned("log.head is missing"),

@@ -24,4 +24,4 @@ def connect_to_thread(now_ms: Clock) -> Connect:
 
 def vault_in_a_thread(folder: PodFolder, now_ms: Clock) -> RemoteVault:
     """The way to a pod's vault, which a thread of this process opens."""
-    return RemoteVault(folder, connect_to_thread(now_ms), lambda _: None)
+    return RemoteVault(folder, connect_to_thread(now_ms), lambda _: None, lambda _: None)

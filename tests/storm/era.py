@@ -24,13 +24,15 @@ from tests.storm.promises import Promises
 from tests.support.pods import TestPod, new_pod
 from tests.support.server import ROOT, Server
 from vault.links import Invite
+from vault.policies import load_policy
 
 CLIENTS = 16
 INVITES = 3
 PAUSE_SECONDS = (0.02, 0.5)
 VICTIMS = {"group": 4, "parent": 2, "worker": 2, "writer": 4}
 """Who is killed, and how often in twelve: the writer is in the middle of a commit most of the time."""
-SNAPSHOT_SECONDS = (0.0, 0.4)
+COMMAND_LIVES_SECONDS = (0.2, 1.2)
+COMMAND_SECONDS = 120
 
 
 class Storm:
@@ -69,7 +71,7 @@ class Storm:
         self._server = Server([self.pod.folder.path])
         for client in self._clients:
             client.start()
-        with self._snapshots():
+        with self._disturbed():
             for _ in range(kills):
                 time.sleep(self._chance.uniform(*PAUSE_SECONDS))
                 self._kill(self._chance.choices([*VICTIMS], weights=[*VICTIMS.values()])[0])
@@ -79,6 +81,9 @@ class Storm:
             client.join(60)
             assert not client.is_alive(), "a client waits for an answer for ever"
         assert self._server.stop() == 0
+        # A rotation that was killed is finished by asking for it again.
+        assert self._command("rotate", str(self.pod.home), "--file-key").wait(COMMAND_SECONDS) == 0
+        self.pod.policy = load_policy(self.pod.folder)
 
     def _kill(self, victim: str) -> None:
         server = self._server
@@ -105,31 +110,39 @@ class Storm:
             server.process.wait(0.3)
         return server.process.poll() is not None
 
+    @staticmethod
+    def _command(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "maintainer_tools", *arguments]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     @contextlib.contextmanager
-    def _snapshots(self) -> Iterator[None]:
-        """Snapshots are taken meanwhile, and every second one is killed."""
+    def _disturbed(self) -> Iterator[None]:
+        """The maintainer works meanwhile, and every second command is killed."""
         stopping = threading.Event()
-        taking = threading.Thread(target=self._take_snapshots, args=(stopping,), daemon=True)
-        taking.start()
+        disturbing = threading.Thread(target=self._disturb, args=(stopping,), daemon=True)
+        disturbing.start()
         try:
             yield
         finally:
             stopping.set()
-            taking.join(60)
+            disturbing.join(COMMAND_SECONDS)
 
-    def _take_snapshots(self, stopping: threading.Event) -> None:
+    def _disturb(self, stopping: threading.Event) -> None:
         chance = random.Random(self._chance.random())  # noqa: S311  # a storm must repeat itself
+        copy = self._folder / "copy"
+        commands = {
+            "snapshot": ["snapshot", str(self.pod.home), str(copy)],
+            "rotation": ["rotate", str(self.pod.home), "--file-key"],
+        }
         while not stopping.wait(chance.uniform(0.2, 1.0)):
-            copy = self._folder / "copy"
-            command = [sys.executable, "-m", "maintainer_tools", "snapshot", str(self.pod.home), str(copy)]
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            name = chance.choice([*commands])
+            process = self._command(*commands[name])
             if chance.random() < 0.5:  # every second one
-                time.sleep(chance.uniform(*SNAPSHOT_SECONDS))
-                process.kill()
-                self.killed["snapshot"] += 1
-            process.wait(60)
-            shutil.rmtree(copy, ignore_errors=True)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(chance.uniform(*COMMAND_LIVES_SECONDS))
+                if process.poll() is None:
+                    process.kill()
+                    self.killed[name] += 1
+            process.wait(COMMAND_SECONDS)
             for left in self._folder.glob("copy*"):
                 shutil.rmtree(left, ignore_errors=True)

@@ -16,8 +16,9 @@ from vault.locks import Lock, Patience, hold_vault
 from vault.pod import PodFolder
 from vault.requests import ID_BYTES, Hold, remove_request, sign_request, write_request
 
-HOLD_MS = 600_000
-"""Ten minutes. Whoever works longer still has the lock; a server then tries in vain, and says so."""
+HOLD_MS = 30_000
+"""Half a minute beyond the wait for the server. Whoever works longer still has the lock, which alone keeps a
+server away; whoever is killed keeps a pod closed no longer than this."""
 _POLL_SECONDS = 0.05
 
 
@@ -50,7 +51,8 @@ def hold(
         StorageError: The operating system refuses.
     """
     request_id = entropy(ID_BYTES)
-    content = sign_request(pod_id, request_id, Hold(now_ms() + HOLD_MS), identity)
+    until_ms = now_ms() + round(patience.timeout_seconds * 1000) + HOLD_MS
+    content = sign_request(pod_id, request_id, Hold(until_ms), identity)
     write_request(folder, request_id, content)
     try:
         with _await_vault(folder, patience) as lock:

@@ -60,7 +60,7 @@ def test_home_waits_until_the_vault_is_let_go_of(pod: TestPod) -> None:
     with waits.holding(pod):
         (found,) = list_requests(pod.folder).found
         asked = read_request(found, pod_id=pod.policy.pod_id, signers=pod.policy.signers)
-        assert asked == Hold(FakeClock().ms + HOLD_MS)
+        assert asked == Hold(FakeClock().ms + round(TIMEOUT_SECONDS * 1000) + HOLD_MS)
         assert waits.now > 1
         with pytest.raises(LockedError):
             hold_vault(pod.folder.path)

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from vault.errors import LockedError
+from vault.errors import LockedError, MissingError
 from vault.holding import hold
 from vault.keys import PodId
 from vault.locks import Patience, WriterTurn
@@ -18,6 +18,19 @@ from vault.pod import PodFolder
 from vault.sealing import Entropy
 
 _POLL_SECONDS = 0.05
+
+
+def require_served(pod: PodFolder) -> None:
+    """Refuse a copy: what is changed in it, the vault that is written does not have.
+
+    Raises:
+        MissingError: The folder has no log.key.
+    """
+    if not pod.log_key.exists():
+        raise MissingError(
+            f"{pod.path} has no log.key: it is a copy, and the vault that is served would go without "
+            "this change. Run it where the pod is served"
+        )
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maintainer_tools.alone import alone_with
+from maintainer_tools.alone import alone_with, require_served
 from maintainer_tools.homes import PATIENCE, Change, Home
 from vault.disk import storage_error, sync
-from vault.errors import BusyError, MissingError, WrongKeyError
+from vault.errors import BusyError, WrongKeyError
 from vault.files import replace_file
 from vault.inspecting import inspect
 from vault.keys import FileKey
@@ -60,7 +60,7 @@ def rotate_file_key(
         VaultError: As ``vault.inspecting.inspect`` and ``vault.rewriting.rewrite``.
     """
     pod = home.pod
-    _require_served(pod)
+    require_served(pod)
     with alone_with(pod, change.policy.pod_id, identity, entropy=entropy, patience=patience):
         new_key = _begun(home, identity, change.policy)
         if new_key is None or not _opens(pod, new_key):
@@ -71,14 +71,6 @@ def rotate_file_key(
             inspect(pod, change.found, new_key)
             change.publish(rekey(policy, identity, new_key, entropy))
         _remove(home.rotation_file)
-
-
-def _require_served(pod: PodFolder) -> None:
-    if not pod.log_key.exists():
-        raise MissingError(
-            f"{pod.path} has no log.key: it is a copy, and its server would go on with the old key. "
-            "Rotate where the pod is served"
-        )
 
 
 def _begun(home: Home, identity: Identity, policy: Policy) -> FileKey | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from maintainer_tools.alone import alone_with
+from maintainer_tools.alone import alone_with, require_served
 from maintainer_tools.console import put_json, say
 from maintainer_tools.homes import PATIENCE, Home, changing, find_home, open_identity
 from vault.inspecting import inspect
@@ -29,6 +29,7 @@ def rewrap(home: Path, *, is_json: bool) -> None:
     again: it goes on where it stopped.
     """
     found = find_home(home)
+    require_served(found.pod)
     identity = open_identity(found)
     with changing(found, identity) as change:
         if change.is_edited:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ class _Senders:
 
 
 def test_rotating_under_load_loses_nothing(tmp_path: Path) -> None:
-    """Three keys in a row: who sends notices a 503, and goes on with the invite they have."""
+    """Keys and an identity in a row: who sends notices a 503, and goes on with the invite they have."""
     pod = new_pod(tmp_path)
     invites = [pod.invite("one"), pod.invite("two")]
     revoked = pod.invite("three")
@@ -71,8 +72,8 @@ def test_rotating_under_load_loses_nothing(tmp_path: Path) -> None:
         senders = _Senders(server, pod, invites)
         with senders.sending():
             senders.wait_for_more()
-            for _ in range(2):
-                succeed("rotate", pod.home, "--file-key")
+            for what in ("--file-key", "--identity", "--file-key"):
+                succeed("rotate", pod.home, what)
                 senders.wait_for_more()
             succeed("invite", "revoke", pod.home, "three", "--rotate")
             senders.wait_for_more()
@@ -82,6 +83,7 @@ def test_rotating_under_load_loses_nothing(tmp_path: Path) -> None:
         assert server.create_item(pod.owner, key, {"type": "Note", "text": "x"}).status == 403
         assert server.stop() == 0
     succeed("check", pod.home)
-    stored = [f"{item.slot_name}/{item.id}" for item in pod.items()]
+    lines = [json.loads(line) for line in succeed("export", pod.home, "-", "--format", "jsonl").lines]
+    stored = [f"{line['_from']}/{line['id']}" for line in lines]
     assert len(stored) == len(set(stored))
     assert senders.acknowledged <= set(stored)

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from maintainer_tools.homes import Home, require_own
 from vault.errors import LockedError, MissingError
 from vault.holding import hold
 from vault.keys import PodId
@@ -20,12 +21,15 @@ from vault.sealing import Entropy
 _POLL_SECONDS = 0.05
 
 
-def require_served(pod: PodFolder) -> None:
+def require_served(home: Home) -> None:
     """Refuse a copy: what is changed in it, the vault that is written does not have.
 
     Raises:
-        MissingError: The folder has no log.key.
+        PolicyError: The home joined another maintainer's pod.
+        MissingError: The pod's folder has no log.key.
     """
+    require_own(home)
+    pod = home.pod
     if not pod.log_key.exists():
         raise MissingError(
             f"{pod.path} has no log.key: it is a copy, and the vault that is served would go without "

@@ -60,7 +60,7 @@ def rotate_file_key(
         VaultError: As ``vault.inspecting.inspect`` and ``vault.rewriting.rewrite``.
     """
     pod = home.pod
-    require_served(pod)
+    require_served(home)
     with alone_with(pod, change.policy.pod_id, identity, entropy=entropy, patience=patience):
         new_key = _begun(home, identity, change.policy)
         if new_key is None or not _opens(pod, new_key):

@@ -82,7 +82,7 @@ def rotate_identity(
             have planted one for it. The old one stays in force.
         VaultError: As ``maintainer_tools.rewrap.rewrap_alone``.
     """
-    require_served(home.pod)
+    require_served(home)
     if home.rotation_file.exists():
         raise LockedError("a rotation of the file key was interrupted; run `rotate --file-key` again first")
     files = IdentityFiles(home)

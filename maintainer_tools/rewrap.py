@@ -29,7 +29,7 @@ def rewrap(home: Path, *, is_json: bool) -> None:
     again: it goes on where it stopped.
     """
     found = find_home(home)
-    require_served(found.pod)
+    require_served(found)
     identity = open_identity(found)
     with changing(found, identity) as change:
         if change.is_edited:

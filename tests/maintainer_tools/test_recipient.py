@@ -79,6 +79,8 @@ def test_a_colleague_changes_nothing(pod: TestPod, invite: Invite) -> None:
         ("invite", "revoke", "ada", "field-team"),
         ("recipient", "remove", "ada", "ada"),
         ("rewrap", "ada"),
+        ("rotate", "ada", "--identity"),
+        ("rotate", "ada", "--file-key"),
     ):
         ended = run(*command)
         assert (ended.code, "changes nothing; ask them" in ended.err) == (24, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.support.vectors import TESTDATA, cases, load, refusal
 from tests.vectors.generate import stale
 from vault.caveats import Caveats, parse_caveats
 from vault.checking import check_vault
+from vault.database import PolicyRow, connect_inspect, create
 from vault.encoding import mp, pae, require_label, un_mp, unpae
 from vault.erasures import erasure_bytes, verify_erasure
 from vault.header import parse_header
@@ -401,6 +403,15 @@ def test_erasures(vector: Vector) -> None:
     ms = verify_erasure(statement, header=header, index=vector["index"], digest=digest, signers=signers)
     assert ms == vector["ms"]
     assert unpae(statement, 3)[0] == erasure_bytes(header, vector["index"], digest, ms)
+
+
+@pytest.mark.parametrize("vector", cases("schema"))
+def test_the_schema_is_golden(vector: Vector, tmp_path: Path) -> None:
+    """Another program's vault has these tables, indexes and triggers to the letter."""
+    create(tmp_path / "vault.db", FileKey(bytes(32)), meta={}, policy_row=PolicyRow(1, b"", b"", b""))
+    with closing(connect_inspect(tmp_path / "vault.db", FileKey(bytes(32)))) as connection:
+        rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+    assert [tuple(row.values()) for row in vector["rows"]] == rows
 
 
 def _lay_out(vector: Vector, folder: Path) -> PodFolder:

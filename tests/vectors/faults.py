@@ -115,13 +115,14 @@ _MS_AT = 136
 
 
 class Case(NamedTuple):
-    """One fault: what it is, what opening (an error) or a check (a finding) says of it."""
+    """One fault: what it is, what opening (an error) or a check (a finding about something) says of it."""
 
     name: str
     why: str
     fault: Fault
     error: type[VaultError] | None
     says: str
+    about: str = ""
 
 
 READ: list[Case] = [
@@ -148,37 +149,37 @@ READ: list[Case] = [
 """Refused by whoever opens the vault."""
 
 CHECK: list[Case] = [
-    Case("items swapped", "leaves name their place", _swap(["c", "digest", "sealed"]), None, "its items are not those its header names"),
-    Case("sealed bytes swapped", "digests", _swap(["sealed"]), None, "its sealed bytes were altered"),
-    Case("sealed bytes altered", "digests", _flip("item", "sealed", "seq = 2"), None, "its sealed bytes were altered"),
-    Case("commitment altered", "the item tree", _flip("item", "c", "seq = 2"), None, "its items are not those its header names"),
-    Case("digest altered", "the item tree", _flip("item", "digest", "seq = 2"), None, "its items are not those its header names"),
-    Case("name altered", "HMAC of the id", _flip("item", "name", "seq = 2"), None, "its name is not its id's"),
-    Case("name taken away", "NULL only where another item has it", _sql("UPDATE item SET name = NULL WHERE seq = 2"), None, "it has no name"),
-    Case("an item moved to another batch's end", "as many as the header counts", _sql("DELETE FROM item WHERE seq = 2"), None, "were logged"),
-    Case("gone without a statement", "it is loss", _sql("UPDATE item SET sealed = NULL WHERE seq = 2"), None, "it is gone without a statement"),
-    Case("gone with a stranger's statement", "a signer of the pod", erased(world.OTHER_IDENTITY), None, "not signed by a maintainer"),
-    Case("gone with another item's statement", "of this item", erased(world.IDENTITY, index=2), None, "about another item"),
-    Case("a statement for an item that is there", "rows belong to something", _sql("INSERT INTO erasure VALUES (2, x'')"), None, "the table erasure has 1 rows"),
-    Case("counter of items too high", "the items of the slot", _sql("UPDATE slot SET items = items + 1 WHERE slot = 1"), None, "slot 1: its counters"),
-    Case("counter of bytes too low", "the canonical bytes of the slot", _sql("UPDATE slot SET bytes = bytes - 1 WHERE slot = 2"), None, "slot 2: its counters"),
-    Case("a slot's row missing", "counters start anew", _sql("DELETE FROM slot WHERE slot = 2"), None, "slot 2: its counters"),
-    Case("a slot more", "no item came through it", _sql("INSERT INTO slot VALUES (3, 5, 500, NULL)"), None, "slot 3: its counters"),
-    Case("view altered", "it does not open", _flip("slot", "view", "slot = 1"), None, "the view of slot 1"),
-    Case("views swapped", "the slot is associated data", _sql("UPDATE slot SET view = (SELECT view FROM slot WHERE slot = 2) WHERE slot = 1"), None, "the view of slot 1"),
-    Case("an earlier header altered", "the log", _flip("batch", "header", "batch = 1", at=_MS_AT), None, "batch 1: its header is not signed"),
-    Case("signature altered", "the log key", _flip("batch", "signature", "batch = 2"), None, "batch 2: its header is not signed"),
-    Case("wraps altered", "their hash", _flip("batch", "wraps", "batch = 2"), None, "wraps are not those its header names"),
-    Case("uid altered", "the header's", _flip("batch", "uid", "batch = 2"), None, "another uid"),
-    Case("first_seq altered", "items follow those before", _sql("UPDATE batch SET first_seq = 40 WHERE batch = 2"), None, "do not follow those before"),
-    Case("an earlier checkpoint of another key", "a log key of the policy", _resigned(1, world.OTHER_LOG_KEY), None, "not signed by a log key"),
-    Case("an earlier checkpoint of another size", "the batch's", _sql("UPDATE batch SET checkpoint = (SELECT checkpoint FROM batch WHERE batch = 2) WHERE batch = 1"), None, "batch 1: its checkpoint is not of this log"),
-    Case("a leaf of the log altered", "hash of the header", _flip("node", "hash", "level = 0 AND i = 0"), None, "node 0 of level 0"),
-    Case("a leaf of the log missing", "every complete subtree", _sql("DELETE FROM node WHERE level = 0 AND i = 0"), None, "lacks node 0 of level 0"),
-    Case("a node to come", "it would stop the writer", _sql("INSERT INTO node VALUES (0, 3, x'00')"), None, "the table node has 5 rows"),
-    Case("a stranger's policy", "a signer the pod's policy knows", _strangers_policy, None, "policy 9: it is signed by someone"),
-    Case("a policy altered", "its signature", _flip("policy", "slots_json", "revision = 3", at=20), None, "policy 3: slots.json"),
-    Case("a policy under another hash", "its digest", _flip("policy", "hash", "revision = 3"), None, "policy 3: it is not the policy its row names"),
+    Case("items swapped", "leaves name their place", _swap(["c", "digest", "sealed"]), None, "its items are not those its header names", "batch 1"),
+    Case("sealed bytes swapped", "digests", _swap(["sealed"]), None, "its sealed bytes were altered", "item 2"),
+    Case("sealed bytes altered", "digests", _flip("item", "sealed", "seq = 2"), None, "its sealed bytes were altered", "item 2"),
+    Case("commitment altered", "the item tree", _flip("item", "c", "seq = 2"), None, "its items are not those its header names", "batch 1"),
+    Case("digest altered", "the item tree", _flip("item", "digest", "seq = 2"), None, "its items are not those its header names", "batch 1"),
+    Case("name altered", "HMAC of the id", _flip("item", "name", "seq = 2"), None, "its name is not its id's", "item 2"),
+    Case("name taken away", "NULL only where another item has it", _sql("UPDATE item SET name = NULL WHERE seq = 2"), None, "it has no name", "item 2"),
+    Case("an item moved to another batch's end", "as many as the header counts", _sql("DELETE FROM item WHERE seq = 2"), None, "were logged", "batch 1"),
+    Case("gone without a statement", "it is loss", _sql("UPDATE item SET sealed = NULL WHERE seq = 2"), None, "it is gone without a statement", "item 2"),
+    Case("gone with a stranger's statement", "a signer of the pod", erased(world.OTHER_IDENTITY), None, "not signed by a maintainer", "item 2"),
+    Case("gone with another item's statement", "of this item", erased(world.IDENTITY, index=2), None, "about another item", "item 2"),
+    Case("a statement for an item that is there", "rows belong to something", _sql("INSERT INTO erasure VALUES (2, x'')"), None, "the table erasure has 1 rows", "erasures"),
+    Case("counter of items too high", "the items of the slot", _sql("UPDATE slot SET items = items + 1 WHERE slot = 1"), None, "slot 1: its counters", "slot 1"),
+    Case("counter of bytes too low", "the canonical bytes of the slot", _sql("UPDATE slot SET bytes = bytes - 1 WHERE slot = 2"), None, "slot 2: its counters", "slot 2"),
+    Case("a slot's row missing", "counters start anew", _sql("DELETE FROM slot WHERE slot = 2"), None, "slot 2: its counters", "slot 2"),
+    Case("a slot more", "no item came through it", _sql("INSERT INTO slot VALUES (3, 5, 500, NULL)"), None, "slot 3: its counters", "slot 3"),
+    Case("view altered", "it does not open", _flip("slot", "view", "slot = 1"), None, "the view of slot 1", "slot 1"),
+    Case("views swapped", "the slot is associated data", _sql("UPDATE slot SET view = (SELECT view FROM slot WHERE slot = 2) WHERE slot = 1"), None, "the view of slot 1", "slot 1"),
+    Case("an earlier header altered", "the log", _flip("batch", "header", "batch = 1", at=_MS_AT), None, "batch 1: its header is not signed", "batch 1"),
+    Case("signature altered", "the log key", _flip("batch", "signature", "batch = 2"), None, "batch 2: its header is not signed", "batch 2"),
+    Case("wraps altered", "their hash", _flip("batch", "wraps", "batch = 2"), None, "wraps are not those its header names", "batch 2"),
+    Case("uid altered", "the header's", _flip("batch", "uid", "batch = 2"), None, "another uid", "batch 2"),
+    Case("first_seq altered", "items follow those before", _sql("UPDATE batch SET first_seq = 40 WHERE batch = 2"), None, "do not follow those before", "batch 2"),
+    Case("an earlier checkpoint of another key", "a log key of the policy", _resigned(1, world.OTHER_LOG_KEY), None, "not signed by a log key", "batch 1"),
+    Case("an earlier checkpoint of another size", "the batch's", _sql("UPDATE batch SET checkpoint = (SELECT checkpoint FROM batch WHERE batch = 2) WHERE batch = 1"), None, "batch 1: its checkpoint is not of this log", "batch 1"),
+    Case("a leaf of the log altered", "hash of the header", _flip("node", "hash", "level = 0 AND i = 0"), None, "node 0 of level 0", "log"),
+    Case("a leaf of the log missing", "every complete subtree", _sql("DELETE FROM node WHERE level = 0 AND i = 0"), None, "lacks node 0 of level 0", "log"),
+    Case("a node to come", "it would stop the writer", _sql("INSERT INTO node VALUES (0, 3, x'00')"), None, "the table node has 5 rows", "log"),
+    Case("a stranger's policy", "a signer the pod's policy knows", _strangers_policy, None, "policy 9: it is signed by someone", "policy 9"),
+    Case("a policy altered", "its signature", _flip("policy", "slots_json", "revision = 3", at=20), None, "policy 3: slots.json", "policy 3"),
+    Case("a policy under another hash", "its digest", _flip("policy", "hash", "revision = 3"), None, "policy 3: it is not the policy its row names", "policy 3"),
 ]  # fmt: skip
 """Seen by a check, which opens and recomputes everything."""
 

@@ -37,6 +37,7 @@ FOLDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "sealing": batches.build,
     "erasures": batches.build_erasures,
     "tree": trees.build,
+    "schema": vaults.build_schema,
     "vaults": vaults.build,
 }
 

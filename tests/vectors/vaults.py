@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from vault.errors import (
     WrongKeyError,
 )
 from vault.keys import LogKey
+from vault.migrations import STEPS
 from vault.notes import Checkpoint, origin_of, sign_checkpoint
 
 FOLDER = Path(errors.__file__).parent / "testdata" / "vaults" / "files"
@@ -103,7 +105,7 @@ def _faults(family: Family, at: str, cases: list[Case]) -> None:
         if case.error:
             family.bad(case.name, case.why, case.error, case.says, at=at, files=files, edits=[])
         else:
-            family.good(case.name, case.why, at=at, files=files, edits=[], finds=case.says)
+            family.good(case.name, case.why, at=at, files=files, edits=[], finds=case.says, about=case.about)
 
 
 def _head(size: int, *, epoch: int = 1, key: LogKey = world.LOG_KEY) -> Edit:
@@ -270,6 +272,7 @@ def _pages(family: Family) -> None:
             files=_files(),
             edits=flip(page),
             finds=finds,
+            about=f"page {page}",
         )
 
 
@@ -369,7 +372,7 @@ def build() -> dict[str, Any]:
         "about": "files: what lies in a pod's folder, by the name of a file in vaults/files/. edits, in order: truncate to a size, "
         "xor bytes from an offset on, append bytes, swap two ranges of a length, or replace the file by a text. read: the "
         "folder is opened for reading with the identity and gives items; check: it opens and a check finds something; "
-        "append: it is opened to append with the file key. A negative vector names the kind of error, or what a check finds; "
+        "append: it is opened to append with the file key. A negative vector names the kind of error, or what a check finds and what that is about (database, log, items, erasures; page, policy, batch, item or slot and its number); "
         "is_warned: something is odd about log.head.",
         "identity": world.IDENTITY.reveal().hex(),
         "file_key": world.FILE_KEY.reveal().hex(),
@@ -377,4 +380,21 @@ def build() -> dict[str, Any]:
             at: [vector for vector in family.vectors if vector["at"] == at]
             for at in ("read", "check", "append")
         },
+    }
+
+
+def build_schema() -> dict[str, Any]:
+    """schema/."""
+    connection = sqlite3.connect(":memory:")
+    for statement in (statement for step in STEPS for statement in step.statements):
+        connection.execute(statement)
+    columns = ("type", "name", "table", "sql")
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+    rows = [dict(zip(columns, row, strict=True)) for row in found]
+    connection.close()
+    family = Family()
+    family.good("format 1", "the schema is the format's", rows=rows)
+    return {
+        "about": "rows: every row of sqlite_schema of a vault of format 1, by type and name.",
+        "vectors": family.vectors,
     }

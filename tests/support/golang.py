@@ -1,0 +1,44 @@
+"""Programs in Go that tests build: the other implementations of what our files say.
+
+Without a Go toolchain such tests are skipped, and say so. With one, a module
+that cannot be had is a failure: nobody should believe a reader agreed that
+was never built.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+WITHOUT = "Go is not installed here, so no other implementation reads our files"
+
+
+def go(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run ``go`` in a module's folder, with exactly the modules that its go.sum names."""
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+    return subprocess.run(
+        ["go", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=570,
+        check=False,
+    )
+
+
+def build(folder: Path, program: Path) -> Path:
+    """Build a module's program; skip the test where there is no Go."""
+    if shutil.which("go") is None:
+        pytest.skip(WITHOUT)
+    fetched = go(folder, "mod", "download")
+    if fetched.returncode:
+        pytest.fail(f"Go is here, but the modules in {folder.name}/go.mod cannot be had:\n{fetched.stderr}")
+    built = go(folder, "build", "-o", program, ".")
+    if built.returncode:
+        pytest.fail(f"{folder.name} does not build:\n{built.stderr}")
+    return program

@@ -7,7 +7,7 @@ ROOMS := contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-proof mutants storm lock clean help
+.PHONY: run test install check bench bench-timing bench-proof mutants storm lock clean help
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -39,6 +39,9 @@ mutants: .venv/all.stamp  ## Take every defence out once, and show that its test
 
 storm: .venv/all.stamp  ## Kill a loaded server KILLS times (SEED=...), and count what is left
 	$(BIN)/python -m tests.storm --kills $(or $(KILLS),200) --seed $(or $(SEED),storm)
+
+bench-timing: .venv/all.stamp  ## Print what the time of a refusal tells about its reason
+	$(BIN)/python -m benchmarks.timing
 
 lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--upgrade takes new versions
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --all-extras \

@@ -82,11 +82,12 @@ class Admissions:
 
 
 def _open(pod: Pod | None, owner: bytes, key: DatabaseKey, now_ms: int) -> OpenedSlot | None:
-    pod_id = pod.pod_id if pod else PodId(hashlib.sha256(owner).digest())
+    # Hashed for a pod that is known too: looking its id up would be told from hashing by 3 us.
+    pod_id = PodId(hashlib.sha256(owner).digest())
     lookup = lookup_of(key, pod_id)
     found = pod.policy.slot_by_lookup.get(lookup) if pod else None
-    # Before unwrapping: a closed slot must not cost more than one that never was.
-    if found is None or found.caveats is None or is_expired(found.caveats, now_ms):
+    # Before unwrapping, and without raising: a closed slot must not cost more than one that never was.
+    if found is None or not found.is_open or found.caveats is None or is_expired(found.caveats, now_ms):
         return None
     try:
         return open_slot(found, key, pod_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ingest.admission import Admissions, owner_bytes
@@ -81,6 +82,19 @@ def test_everyone_who_may_not_write_costs_the_same_work(
         assert refused.value.problem is NOT_ADMITTED
 
     assert key.uses == ["lookup", "lookup"]
+    assert served.pod.opened == {}
+
+
+def test_a_slot_whose_wrap_does_not_open_is_no_slot(served: _Served) -> None:
+    """A maintainer's policy that was spoilt before it was signed: the constant answer, and no key kept."""
+    policy = served.pod.policy
+    spoilt = msgspec.structs.replace(policy.slot_by_number[served.good.slot], wrap=bytes(60))
+    served.pod.policy = msgspec.structs.replace(policy, slot_by_lookup={spoilt.lookup: spoilt})
+
+    with pytest.raises(Refused) as refused:
+        served.admissions.admit(served.owner, _counting(served.good), START_MS)
+
+    assert refused.value.problem is NOT_ADMITTED
     assert served.pod.opened == {}
 
 

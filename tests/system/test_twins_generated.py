@@ -15,6 +15,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +91,8 @@ _again = st.integers(0, 13)
 """One of those before once more: a retry, or a declaration repeated."""
 
 
-class Template(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Template:
     """A pod that every example copies, the other's invite, and the curious one's database keys."""
 
     pod: TestPod
@@ -204,7 +206,7 @@ def test_nothing_that_is_asked_tells_the_twins_apart(
     template: Template, theirs: list[dict[str, Any]], asked: list[Request | int]
 ) -> None:
     """Items, retries, conflicts, declarations, wrong keys, limits, broken bodies, receipts."""
-    pod, other, keys = template
+    pod, other, keys = template.pod, template.other, template.keys
     requests = _spelt_out(asked)
     with tempfile.TemporaryDirectory() as folder:
         lone, twin = _copy(pod, Path(folder, "lone")), _copy(pod, Path(folder, "twin"))

@@ -95,11 +95,11 @@ def _replace_vault(
     pod, fresh = home.pod, fresh_vault(home.pod)
     file_key = file_key_of(change.policy, identity)
     # What was found, not what is about to follow it: nobody may have put an older slots.json here.
-    inspect(pod, change.found, file_key)
+    inspected = inspect(pod, change.found, file_key)
     # Whatever refuses does so before anything is written.
     rekey(change.policy, identity, new_key, entropy)
     remove_rewritten(fresh)
-    rewrite(pod.vault, file_key, fresh, new_key)
+    rewrite(pod.vault, file_key, fresh, new_key, checkpoint=inspected.ledger.checkpoint)
     try:
         replace_file(home.rotation_file, format_rotation(new_key, identity, change.policy.pod_id))
         _swap(pod, fresh)

@@ -13,7 +13,7 @@ import click
 from maintainer_tools.console import clean, command_name, pasteable, put, put_json, say
 from maintainer_tools.drills import note_drilled, note_made
 from maintainer_tools.given_shares import identity_from_shares
-from maintainer_tools.homes import Home, find_home, find_pod, open_identity, trusted_policy
+from maintainer_tools.homes import Home, find_home, find_pod, home_policy, open_identity
 from maintainer_tools.new_files import new_folder, write_private
 from maintainer_tools.reading import reading_as
 from maintainer_tools.share_sheets import format_sheet
@@ -54,7 +54,7 @@ def make(home: Path, shares: int, needs: int, out: Path | None, *, is_json: bool
         raise click.UsageError("the sheets are shown in a terminal only; name a folder for them by --out DIR")
     found = find_home(home)
     identity = open_identity(found)
-    policy = trusted_policy(found.pod, identity)
+    policy = home_policy(found, identity)
     made_ms = _now_ms()
     made = split(identity, shares=shares, needs=needs)
     sheets = [format_sheet(share, policy=policy, shares=shares, made_ms=made_ms) for share in made]

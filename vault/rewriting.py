@@ -27,7 +27,7 @@ _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 _MISSING = object()
 
 
-def rewrite(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> None:
+def rewrite(source: Path, file_key: FileKey, target: Path, new_key: FileKey, *, checkpoint: bytes) -> None:
     """Write a vault's schema and rows into a new file under another key; whole and durable, or not there.
 
     The caller holds ``vault.lock``, and ``copy.lock`` exclusively. The source's
@@ -38,13 +38,15 @@ def rewrite(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> 
         file_key: Its key.
         target: Must not exist. Mode 0600.
         new_key: The key of ``target``.
+        checkpoint: The newest one that was seen when the source was inspected;
+            empty if it had no batch.
 
     Raises:
         DiskFullError: No space is left.
         StorageError: ``target`` exists, or the operating system refused.
         BusyError: Another process reads the source in place.
         DamagedError: A page of the source fails its checks, or what was
-            written is not what was read.
+            written is not what was read, or not what was inspected.
         VaultError: As ``vault.database.connect_read``.
     """
     verify_page_one(source, file_key)
@@ -53,6 +55,7 @@ def rewrite(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> 
         _export(source, file_key, target, new_key)
         _require_no_log(source)
         _compare(source, file_key, target, new_key)
+        _require_inspected(target, new_key, checkpoint)
         disk.sync(target)
         disk.sync(target.parent)
     except BaseException:
@@ -123,3 +126,14 @@ def _compare_table(old: ReadConnection, new: ReadConnection, table: str) -> None
                 f"the table {table} was not written as it was read; nothing was changed. "
                 "Run `check`, then try again"
             )
+
+
+def _require_inspected(target: Path, new_key: FileKey, checkpoint: bytes) -> None:
+    """Refuse an older vault that somebody put in the source's place since it was inspected."""
+    with connect_read(target, new_key) as new:
+        found = new.execute("SELECT checkpoint FROM batch ORDER BY batch DESC LIMIT 1")
+    if found != ([(checkpoint,)] if checkpoint else []):
+        raise DamagedError(
+            "vault.db was replaced while it was read; nothing was changed. Put the newest one back, "
+            "then try again"
+        )

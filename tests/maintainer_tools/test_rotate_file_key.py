@@ -18,6 +18,7 @@ from tests.support.maintaining import put, run, succeed
 from tests.support.pods import PATIENCE, TestPod
 from vault.database import connect_read
 from vault.errors import LockedError, VaultError, WrongKeyError
+from vault.files import replace_file
 from vault.keys import FileKey
 from vault.links import Invite
 from vault.locks import Patience, copying, hold_vault
@@ -334,3 +335,35 @@ def test_a_log_that_came_back_stops_the_swap(
     assert not pod.folder.vault.with_name("vault.db.new").exists()
     succeed("rotate", pod.home, "--file-key")
     assert _count(pod.home) == 1
+
+
+@pytest.mark.parametrize("what", ["vault.db", "vault.db.new", "slots.json", "pod.toml"])
+def test_what_is_swapped_on_the_way_is_not_believed(
+    pod: TestPod, invite: Invite, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Who may write the folder puts an older or foreign file there right before the renames."""
+    put(pod, invite, NOTE)
+    older = {path.name: path.read_bytes() for path in pod.folder.path.iterdir() if path.is_file()}
+    pod.revoke(invite)
+    other = pod.invite("other")
+    put(pod, other, NOTE)
+    keep = (pod.folder.path / "vault.db").read_bytes()
+
+    def swap(path: Path, content: bytes) -> None:
+        (pod.folder.path / what).write_bytes(older.get(what, os.urandom(8192)))
+        replace_file(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("maintainer_tools.file_key_rotation.replace_file", swap)
+        ended = run(*ROTATE)
+    if what == "vault.db.new":
+        # It opens under no key: said, and nothing is published. With the vault put back, it begins again.
+        assert ended.code == 12
+        pod.folder.vault.write_bytes(keep)
+        succeed(*ROTATE)
+    else:
+        assert ended.code == 0
+    assert [slot.is_open for slot in _policy(pod).slots] == [False, True]
+    assert not (pod.home / "rotation").exists()
+    put(pod, other, NOTE)
+    assert _count() == 3

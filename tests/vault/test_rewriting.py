@@ -13,6 +13,7 @@ from vault import rewriting
 from vault.connection import ReadConnection
 from vault.database import connect_read
 from vault.errors import BusyError, DamagedError, StorageError, WrongKeyError
+from vault.inspecting import inspect
 from vault.keys import FileKey
 from vault.rewriting import remove_rewritten, rewrite
 
@@ -34,7 +35,8 @@ def _target(pod: TestPod) -> Path:
 
 
 def _rewrite(pod: TestPod) -> None:
-    rewrite(pod.folder.vault, pod.keys.file_key, _target(pod), NEW_KEY)
+    checkpoint = inspect(pod.folder, pod.policy, pod.keys.file_key).ledger.checkpoint
+    rewrite(pod.folder.vault, pod.keys.file_key, _target(pod), NEW_KEY, checkpoint=checkpoint)
 
 
 def test_the_new_file_opens_under_the_new_key_alone(pod: TestPod) -> None:
@@ -59,13 +61,15 @@ def test_what_is_there_is_not_written_over(pod: TestPod) -> None:
         _rewrite(pod)
     assert _target(pod).read_bytes() == b"mine"
     with pytest.raises(StorageError):
-        rewrite(pod.folder.vault, pod.keys.file_key, pod.home / "none" / "vault.db.new", NEW_KEY)
+        rewrite(
+            pod.folder.vault, pod.keys.file_key, pod.home / "none" / "vault.db.new", NEW_KEY, checkpoint=b""
+        )
 
 
 def test_a_wrong_key_writes_nothing(pod: TestPod) -> None:
     """It is asked first."""
     with pytest.raises(WrongKeyError):
-        rewrite(pod.folder.vault, NEW_KEY, _target(pod), NEW_KEY)
+        rewrite(pod.folder.vault, NEW_KEY, _target(pod), NEW_KEY, checkpoint=b"")
     assert not _target(pod).exists()
 
 
@@ -111,3 +115,24 @@ def test_what_cannot_be_removed_is_said(pod: TestPod) -> None:
     _target(pod).mkdir()
     with pytest.raises(StorageError):
         remove_rewritten(_target(pod))
+
+
+def test_a_vault_put_there_since_it_was_inspected_is_not_taken_over(pod: TestPod) -> None:
+    """An older one opens under the same key; its rows would be copied, and look whole."""
+    older = pod.folder.vault.read_bytes()
+    slot = pod.slot("other")
+    with pod.writer() as writer:
+        writer.commit(pod.policy, [pod.submission(slot, text="b")])
+    checkpoint = inspect(pod.folder, pod.policy, pod.keys.file_key).ledger.checkpoint
+    pod.folder.vault.write_bytes(older)
+    with pytest.raises(DamagedError, match="was replaced while it was read"):
+        rewrite(pod.folder.vault, pod.keys.file_key, _target(pod), NEW_KEY, checkpoint=checkpoint)
+    assert not _target(pod).exists()
+
+
+def test_a_vault_without_a_batch_is_written(tmp_path: Path) -> None:
+    """It has no checkpoint."""
+    pod = new_pod(tmp_path)
+    _rewrite(pod)
+    with pytest.raises(StorageError):
+        _rewrite(pod)

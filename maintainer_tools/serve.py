@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import click
 
-from maintainer_tools.console import say, warn
+from maintainer_tools.console import put, say, warn
 from maintainer_tools.homes import find_pod
 from vault.errors import MissingError, VaultError
 from vault.pod import PodFolder, load_log_key
@@ -45,15 +45,32 @@ HOST, PORT = "127.0.0.1", 3030
     "--metrics", metavar="ADDRESS", help="Serve /metrics, /live, /ready at a local HOST:PORT or unix:PATH."
 )
 @click.option("--log-requests", is_flag=True, help="Log accepted requests too.")
+@click.option("--print-unit", is_flag=True, help="Print a systemd unit for this command line, and end.")
 def serve(
-    pods: tuple[Path, ...], host: str, port: int, *, log_requests: bool, **options: str | float | None
+    pods: tuple[Path, ...],
+    host: str,
+    port: int,
+    *,
+    log_requests: bool,
+    print_unit: bool,
+    **options: str | float | None,
 ) -> None:
     """Serve pods over HTTP: homes, pod folders, or folders of them.
 
     The server holds no key: each request brings its own. It writes its log, JSON
     lines, to stderr. Stop it with Ctrl-C; what it accepted is kept.
     """
-    become_server(_arguments(pods, host, port, log_requests=log_requests, options=options))
+    folders = [folder.resolve() for path in pods for folder in _pods_in(path)]
+    arguments = _options(host, port, log_requests=log_requests, options=options)
+    arguments += ["--", *map(str, folders)]
+    if print_unit:
+        from maintainer_tools.unit import DEFAULT_BODY_SECONDS, unit_of
+
+        body_seconds = options["body_seconds"] or DEFAULT_BODY_SECONDS
+        put(unit_of(folders, arguments, host=host, body_seconds=float(body_seconds)).removesuffix("\n"))
+        return
+    _say_what_is_served(folders, host, port)
+    become_server(arguments)
 
 
 def become_server(arguments: Sequence[str]) -> NoReturn:
@@ -76,8 +93,8 @@ def become_server(arguments: Sequence[str]) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-P", "-m", "ingest", *arguments], environment)  # noqa: S606  # no shell
 
 
-def _arguments(
-    pods: Sequence[Path], host: str, port: int, *, log_requests: bool, options: dict[str, str | float | None]
+def _options(
+    host: str, port: int, *, log_requests: bool, options: dict[str, str | float | None]
 ) -> list[str]:
     arguments = ["--host", host, "--port", str(port)]
     for name, value in options.items():
@@ -85,14 +102,16 @@ def _arguments(
             arguments += [f"--{name.replace('_', '-')}", str(value)]
     if log_requests:
         arguments.append("--log-requests")
-    folders = [folder for path in pods for folder in _pods_in(path)]
+    return arguments
+
+
+def _say_what_is_served(folders: Sequence[Path], host: str, port: int) -> None:
     for folder in folders:
         _warn_if_unfit(folder)
     count = f"{len(folders)} pod{'s' * (len(folders) != 1)}"
     say(
         f"Serving {count} at {host} port {port}. Ctrl-C stops it; what was accepted is kept. Its log follows."
     )
-    return [*arguments, "--", *(str(folder.resolve()) for folder in folders)]
 
 
 def _warn_if_unfit(folder: Path) -> None:

@@ -1,0 +1,164 @@
+"""A systemd unit for a server: least rights, an orderly stop, started again when it dies.
+
+What the unit takes away is what the server was seen not to need; the folders of
+its pods are all it may write, and an identity that lies beside one is out of
+its sight. systemd.exec(5), systemd.service(5), systemd.kill(5).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import pwd
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from vault.errors import MalformedError
+from vault.founding import IDENTITY_FILE
+
+STOP_SECONDS = 45
+"""Beyond the body deadline: the server takes up to 30 s itself; systemd must not be faster."""
+DEFAULT_BODY_SECONDS = 10.0
+_HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))
+
+_HARDENING = """\
+# What it sees are keys in flight: not on disk, in a dump, or for another process to look at.
+UMask=0077
+LimitCORE=0
+MemorySwapMax=0
+PrivateTmp=yes
+PrivateDevices=yes
+DevicePolicy=closed
+KeyringMode=private
+ProtectProc=invisible
+ProcSubset=pid
+# No rights beyond its user's, and no way to more.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+RestrictSUIDSGID=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+PrivateUsers=yes
+RemoveIPC=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+"""
+
+
+def unit_of(pods: Sequence[Path], arguments: Sequence[str], *, host: str, body_seconds: float) -> str:
+    """Write the unit of a server.
+
+    Args:
+        pods: The pods' folders, absolute; at least one.
+        arguments: Of ``serve``, pods included.
+        host: Address it listens at.
+        body_seconds: How long a body may take: a stop waits for it.
+
+    Raises:
+        MalformedError: A path or an argument holds a control character.
+    """
+    owner = pods[0].stat().st_uid
+    lines = [
+        "# Put this into /etc/systemd/system/shared-pod.service, then:",
+        "#   systemctl daemon-reload && systemctl enable --now shared-pod",
+        "[Unit]",
+        "Description=Write-only pods",
+        "Wants=network-online.target",
+        "After=network-online.target",
+        f"RequiresMountsFor={_words(map(str, pods))}",
+        "",
+        "[Service]",
+        "Type=exec",
+        f"User={_user_name(owner)}",
+        *_program(arguments),
+        "Restart=on-failure",
+        "RestartSec=2",
+        "LimitNOFILE=65536",
+        "RuntimeDirectory=shared-pod",
+        "RuntimeDirectoryMode=0700",
+        "# The server answers what it has begun and closes its vaults; its children end with it.",
+        "KillMode=mixed",
+        f"TimeoutStopSec={round(body_seconds) + STOP_SECONDS}",
+        "# It writes into its pods and nowhere else.",
+        "ProtectSystem=strict",
+        f"ProtectHome={_protect_home(pods)}",
+        f"ReadWritePaths={_words(map(str, pods))}",
+        *_out_of_sight(pods),
+        *_loopback_only(host),
+        *_HARDENING.splitlines(),
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _user_name(uid: int) -> str:
+    """Who owns the pod: nobody else can write it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _program(arguments: Sequence[str]) -> Iterator[str]:
+    script = Path(sys.prefix) / "bin" / "shared-pod"
+    if script.exists():
+        yield f"ExecStart={_words([str(script), 'serve', *arguments], is_command=True)}"
+        return
+    root = Path(__file__).resolve().parents[1]
+    yield f"Environment={_words([f'PYTHONPATH={root}'])}"
+    command = [sys.executable, "-P", "-m", "maintainer_tools", "serve", *arguments]
+    yield f"ExecStart={_words(command, is_command=True)}"
+
+
+def _protect_home(pods: Sequence[Path]) -> str:
+    needed = (*pods, Path(sys.prefix), Path(__file__).resolve())
+    return "read-only" if any(path.is_relative_to(home) for path in needed for home in _HOMES) else "yes"
+
+
+def _out_of_sight(pods: Sequence[Path]) -> Iterator[str]:
+    identities = [pod.parent / IDENTITY_FILE for pod in pods if (pod.parent / IDENTITY_FILE).exists()]
+    if identities:
+        yield "# This machine has the identity too, which the server never needs."
+        yield f"InaccessiblePaths={_words(f'-{path}' for path in identities)}"
+
+
+def _loopback_only(host: str) -> Iterator[str]:
+    """A server behind a proxy of this machine speaks to nobody else."""
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if is_loopback:
+        yield "IPAddressDeny=any"
+        yield "IPAddressAllow=localhost"
+
+
+def _words(words: Iterable[str], *, is_command: bool = False) -> str:
+    return " ".join(_quoted(word, is_command=is_command) for word in words)
+
+
+def _quoted(word: str, *, is_command: bool) -> str:
+    """One word as systemd reads it: quoted, its specifiers and variables taken literally."""
+    if not word.isprintable():
+        raise MalformedError("a path with a control character has no place in a unit; give it another name")
+    word = word.replace("%", "%%")
+    if is_command:
+        word = word.replace("$", "$$")
+    if any(character in word for character in " \"'\\;"):
+        escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return word

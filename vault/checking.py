@@ -11,17 +11,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import Protocol, cast
 
 import msgspec
 
 from vault.caveats import Usage
 from vault.erasures import verify_erasure
 from vault.errors import StorageError, VaultError
-from vault.header import Header, item_leaf
+from vault.header import Header, item_leaves
 from vault.items import commitment, item_name, read_canonical
 from vault.keys import is_signed
 from vault.ledger import node_at
-from vault.notes import origin_of, verify_checkpoint
+from vault.notes import Checkpoint, origin_of, verify_checkpoint
 from vault.opening import OpenedItem, sealed_by_kid
 from vault.policies import Policy, parse_policy, past_signers
 from vault.reader import Reader, SealedRow, StoredBatch
@@ -30,6 +31,22 @@ from vault.tree import Frontier, leaf_hash, root_of
 
 Progress = Callable[[int], None]
 """Called with the number of items checked so far."""
+
+MAX_FINDINGS = 10_000
+"""Findings kept in words, and rows passed over because they cannot be read: bounds memory and time."""
+
+
+class Watch(Protocol):
+    """Told of each batch, for who wants to know what of a damaged vault is still proven."""
+
+    def batch(self, batch: StoredBatch, checkpoint: Checkpoint | None, *, is_whole: bool) -> None:
+        """One batch that could be read.
+
+        Args:
+            batch: The batch.
+            checkpoint: Its own, if a log key signed it.
+            is_whole: Whether nothing is wrong with it but its place in the log.
+        """
 
 
 class Report(msgspec.Struct):
@@ -48,14 +65,27 @@ class Report(msgspec.Struct):
     findings: list[str] = msgspec.field(default_factory=list)
 
 
+class _Nobody:
+    """Watches nothing."""
+
+    def batch(self, batch: StoredBatch, checkpoint: Checkpoint | None, *, is_whole: bool) -> None:
+        """Pass on."""
+
+
 class _Check:
     """One pass over a vault."""
 
-    def __init__(self, reader: Reader, progress: Progress) -> None:
+    def __init__(self, reader: Reader, progress: Progress, watch: Watch, *, is_opening: bool) -> None:
         self.reader = reader
         self.progress = progress
+        self.watch = watch
+        self.is_opening = is_opening
+        self.is_whole = True
+        self.counted = 0
+        self.skipped = 0
         self.report = Report()
         self.frontier = Frontier()
+        self.next_number = 1
         self.next_seq = 1
         self.statements = 0
         self.usage: dict[int, Usage] = {}
@@ -64,7 +94,9 @@ class _Check:
 
     def find(self, sentence: str) -> None:
         """Note one thing that is wrong."""
-        self.report.findings.append(sentence)
+        self.is_whole = False
+        if len(self.report.findings) < MAX_FINDINGS:
+            self.report.findings.append(sentence)
 
     @contextlib.contextmanager
     def noting(self, where: str) -> Iterator[None]:
@@ -75,15 +107,37 @@ class _Check:
             raise
         except VaultError as exc:
             self.find(f"{where}: {exc}")
+            self.reader.go_on()
+
+    def batches(self) -> Iterator[StoredBatch]:
+        """Every batch in order; what cannot be read is noted and passed over."""
+        last, unread = 0, 0
+        while unread < MAX_FINDINGS:
+            batch = None
+            with self.noting(f"batch {last + 1}"):
+                batch = self.reader.batch_after(last)
+                if batch is None:
+                    return
+            if batch is None:
+                last, unread = last + 1, unread + 1
+                self.next_number = last + 1
+            else:
+                last = batch.number
+                yield batch
 
     def start(self) -> None:
         """Check the policies, which the batches name."""
-        rows = self.reader.rows.execute("SELECT revision, hash, pod_toml, slots_json FROM policy")
-        for revision, digest, pod_toml, slots_json in typed(rows, list[tuple[int, bytes, bytes, bytes]]):
+        revisions = self.reader.rows.execute("SELECT revision FROM policy")
+        for (revision,) in typed(revisions, list[tuple[int]]):
             with self.noting(f"policy {revision}"):
-                self._policy(revision, digest, parse_policy(pod_toml, slots_json))
+                self._policy(revision)
 
-    def _policy(self, revision: int, digest: bytes, policy: Policy) -> None:
+    def _policy(self, revision: int) -> None:
+        rows = self.reader.rows.execute(
+            "SELECT hash, pod_toml, slots_json FROM policy WHERE revision = ?", (revision,)
+        )
+        ((digest, pod_toml, slots_json),) = typed(rows, list[tuple[bytes, bytes, bytes]])
+        policy = parse_policy(pod_toml, slots_json)
         if policy.revision != revision or policy.digest != digest:
             self.find(f"policy {revision}: it is not the policy its row names")
         elif policy.pod_id != self.reader.policy.pod_id or policy.signer not in self.signers:
@@ -95,16 +149,26 @@ class _Check:
         """Check one batch and all of its items."""
         where = f"batch {batch.number}"
         self._place(where, batch)
-        for step in (self._header, self._wraps, self._log, self._items):
+        checkpoint = None
+        with self.noting(where):
+            self._nodes(where, batch)
+            checkpoint = self._checkpoint(where, batch)
+        self.is_whole = True
+        for step in (self._header, self._wraps, self._items):
             with self.noting(where):
                 step(where, batch)
+        self.watch.batch(batch, checkpoint, is_whole=self.is_whole)
         self.report.batches += 1
-        self.progress(self.report.items)
+        self.progress(self.counted)
 
     def _place(self, where: str, batch: StoredBatch) -> None:
-        if batch.number != self.report.batches + 1:
+        if batch.number != self.next_number:
             self.find(f"{where}: it is missing or out of order")
-        if batch.first_seq != self.next_seq:
+        self.next_number = batch.number + 1
+        # A repair leaves out what is lost, and lets every other item keep its seq.
+        if self.reader.meta.epoch > 1 and batch.first_seq > self.next_seq:
+            self.skipped += batch.first_seq - self.next_seq
+        elif batch.first_seq != self.next_seq:
             self.find(f"{where}: its items do not follow those before")
         self.next_seq = batch.first_seq + batch.header.count
 
@@ -127,38 +191,53 @@ class _Check:
         if named is not None and sealed_by_kid(batch.wraps).keys() != named:
             self.find(f"{where}: it is not sealed to exactly the recipients of its policy")
 
-    def _log(self, where: str, batch: StoredBatch) -> None:
+    def _nodes(self, where: str, batch: StoredBatch) -> None:
         for level, index, node in self.frontier.append(leaf_hash(batch.packed)):
             with self.noting(where):
                 if node_at(self.reader.rows, level, index) != node:
                     self.find(
                         f"{where}: node {index} of level {level} of the log is not what its leaves give"
                     )
+
+    def _checkpoint(self, where: str, batch: StoredBatch) -> Checkpoint:
         policy = self.reader.policy
         origin = origin_of(policy.pod_id, self.reader.meta.epoch)
         checkpoint = verify_checkpoint(batch.checkpoint, origin, policy.vault_logs)
         if checkpoint.size != batch.number or checkpoint.root != self.frontier.root():
             self.find(f"{where}: its checkpoint is not of this log")
+        return checkpoint
 
     def _items(self, where: str, batch: StoredBatch) -> None:
         rows = self.reader.sealed_items(batch)
         self._tree(where, batch.header, rows)
+        self.counted += len(rows)
+        there = [(row, row.sealed) for row in rows if self._is_there(where, batch, row)]
+        if not self.is_opening:
+            return
         opened = self.reader.open_batch(batch)
-        for row in rows:
+        for row, sealed in there:
             item = f"item {batch.first_seq + row.place} ({where})"
             with self.noting(item):
-                if row.sealed is None:
-                    self._erased(item, batch, row)
-                elif hashlib.sha256(row.sealed).digest() != row.digest:
-                    self.find(f"{item}: its sealed bytes were altered")
-                else:
-                    self._opened(item, opened.open_item(row.place, row.sealed), row)
+                self._opened(item, opened.open_item(row.place, cast(bytes, sealed)), row)
+
+    def _is_there(self, where: str, batch: StoredBatch, row: SealedRow) -> bool:
+        """Whether a row has the sealed bytes that were logged; what is wrong if not is noted."""
+        if row.sealed is not None and hashlib.sha256(row.sealed).digest() == row.digest:
+            return True
+        item = f"item {batch.first_seq + row.place} ({where})"
+        with self.noting(item):
+            if row.sealed is None:
+                self._erased(item, batch, row)
+            else:
+                self.find(f"{item}: its sealed bytes were altered")
+        return False
 
     def _tree(self, where: str, header: Header, rows: list[SealedRow]) -> None:
         if len(rows) != header.count:
             self.find(f"{where}: {header.count} items were logged, {len(rows)} are here")
             return
-        leaves = [item_leaf(header.pod_id, header.uid, row.place, row.c, row.digest) for row in rows]
+        commitments, digests = [row.c for row in rows], [row.digest for row in rows]
+        leaves = item_leaves(header.pod_id, header.uid, commitments, digests)
         if root_of(leaves) != header.item_root:
             self.find(f"{where}: its items are not those its header names")
 
@@ -198,11 +277,18 @@ class _Check:
 
     def end(self) -> None:
         """Check what only the whole shows: the log's end, counters, views, stray rows."""
-        if self.frontier.root() != self.reader.ledger.frontier.root():
+        # Without a ledger the vault was refused for it: that is noted already.
+        if self.reader.ledger.size and self.frontier.root() != self.reader.ledger.frontier.root():
             self.find("the log does not end where its newest checkpoint says")
-        self._stray()
-        with self.noting("an earlier epoch"):
-            self._epochs()
+        for where, step in (
+            ("the tables", self._stray),
+            ("an earlier epoch", self._epochs),
+            ("the slots", self._slots),
+        ):
+            with self.noting(where):
+                step()
+
+    def _slots(self) -> None:
         rows = self.reader.rows.execute("SELECT slot, items, bytes FROM slot")
         stored = {slot: Usage(count, total) for slot, count, total in typed(rows, list[tuple[int, int, int]])}
         for slot in sorted(stored.keys() | self.usage.keys()):
@@ -212,7 +298,7 @@ class _Check:
         """Look for rows that belong to nothing; one under a coming key would stop the writer."""
         batches = self.report.batches
         expected = {
-            "item": self.next_seq - 1,
+            "item": self._logged(),
             "node": 2 * batches - batches.bit_count(),
             "erasure": self.statements,
         }
@@ -220,6 +306,10 @@ class _Check:
             ((found,),) = self.reader.rows.execute(f"SELECT count(*) FROM {table}")  # noqa: S608  # the names above
             if found != count:
                 self.find(f"the table {table} has {found} rows, the log accounts for {count}")
+
+    def _logged(self) -> int:
+        """How many items the batches account for."""
+        return self.next_seq - 1 - self.skipped
 
     def _epochs(self) -> None:
         policy = self.reader.policy
@@ -230,37 +320,39 @@ class _Check:
         found = self.usage.get(slot, Usage())
         # An item that is erased, or does not open, was counted too.
         is_short = stored.items < found.items or stored.bytes < found.bytes
-        is_all = self.report.items == self.next_seq - 1
+        is_all = self.report.items == self._logged()
         if is_short or (is_all and stored != found):
             self.find(f"slot {slot}: its counters are not those of its items")
         with self.noting(f"slot {slot}"):
             self.reader.own_view(slot)
 
 
-def _run(check: _Check) -> None:
-    check.start()
-    for batch in check.reader.batches():
-        check.batch(batch)
-    check.end()
-
-
-def check_vault(reader: Reader, progress: Progress) -> Report:
+def check_vault(
+    reader: Reader, progress: Progress, watch: Watch | None = None, *, is_opening: bool = True
+) -> Report:
     """Check everything there is in a vault.
 
     Args:
         reader: A private copy, open.
         progress: Told how many items were checked.
+        watch: Told of each batch.
+        is_opening: Whether to open the items. Without it names, views and
+            counters are not recomputed, and what is there is still what was logged.
 
     Returns:
-        The report; it is complete even when much is wrong, unless the rows
-        themselves cannot be read any further, which is its last finding.
+        The report; it is complete even when much is wrong.
 
     Raises:
         StorageError: The operating system failed to read the copy.
     """
-    check = _Check(reader, progress)
+    check = _Check(reader, progress, watch or _Nobody(), is_opening=is_opening)
     for problem in reader.rows.problems():
-        check.report.findings += [f"SQLite: {line}" for line in problem.splitlines()]
-    with check.noting("the check ended early"):
-        _run(check)
+        for line in problem.splitlines():
+            check.find(f"SQLite: {line}")
+    reader.go_on()
+    with check.noting("the policies"):
+        check.start()
+    for batch in check.batches():
+        check.batch(batch)
+    check.end()
     return check.report

@@ -8,15 +8,15 @@ which needs no key and does not stop the writer. Whether all of it is true is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Self
 
 import msgspec
 
-from vault.connection import ReadConnection
+from vault.connection import ReadConnection, Row
 from vault.database import connect_read, read_format
 from vault.erasures import verify_erasure
-from vault.errors import DamagedError
+from vault.errors import DamagedError, StorageError, TornError, VaultError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
 from vault.items import read_canonical
@@ -24,6 +24,7 @@ from vault.keys import FileKey, is_signed
 from vault.layout import require_layout
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
 from vault.meta import Meta, load_meta
+from vault.notes import origin_of
 from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets, open_file_key
 from vault.page_one import verify_page_one
 from vault.pod import PodFolder
@@ -116,7 +117,14 @@ class SealedRow(NamedTuple):
 
 
 _BatchRow = tuple[int, int, bytes, bytes, bytes, bytes, bytes]
-_BATCHES = "SELECT batch, first_seq, uid, header, wraps, signature, checkpoint FROM batch ORDER BY batch"
+_BATCHES = "SELECT batch, first_seq, uid, header, wraps, signature, checkpoint FROM batch"
+_BATCH_AFTER = _BATCHES + " WHERE batch > ? ORDER BY batch LIMIT 1"
+
+
+def _stored_batch(row: Row) -> StoredBatch:
+    ((number, first_seq, uid, packed, wraps, signature, checkpoint),) = typed([row], list[_BatchRow])
+    header = parse_header(packed)
+    return StoredBatch(number, first_seq, uid, packed, header, wraps, signature, checkpoint)
 
 
 class Reader:
@@ -131,20 +139,15 @@ class Reader:
         slots: Each slot's number to its name and keys.
     """
 
-    def __init__(
-        self, folder: PodFolder, policy: Policy, identity: Identity, rows: ReadConnection, head: LogHead
-    ) -> None:
+    def __init__(self, folder: PodFolder, policy: Policy, identity: Identity, rows: ReadConnection) -> None:
         self.folder = folder
         self.policy = policy
         self.rows = rows
         self.identity = identity
-        log_keys = policy.vault_logs
         require_layout(rows, read_format(rows))
         self.meta: Meta = load_meta(rows, policy.pod_id)
-        self.ledger: Ledger = load_ledger(
-            rows, pod_id=policy.pod_id, epoch=self.meta.epoch, log_keys=log_keys
-        )
-        self.warning = check_head(rows, self.ledger, head, pod_id=policy.pod_id, log_keys=log_keys)
+        self.ledger = Ledger(origin_of(policy.pod_id, self.meta.epoch), Frontier(), 1, b"")
+        self.warning: str | None = None
         self.slots: dict[int, SlotSecrets] = {
             issued.slot.number: issued.secrets for issued in issued_slots(policy, identity)
         }
@@ -155,6 +158,25 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.rows.close()
 
+    def load_log(self, head: LogHead) -> None:
+        """Take up the vault's log; raises what ``load_ledger`` and ``check_head`` do."""
+        pod_id, log_keys = self.policy.pod_id, self.policy.vault_logs
+        self.ledger = load_ledger(self.rows, pod_id=pod_id, epoch=self.meta.epoch, log_keys=log_keys)
+        self.warning = check_head(self.rows, self.ledger, head, pod_id=pod_id, log_keys=log_keys)
+
+    def go_on(self) -> None:
+        """Make the vault readable again: after one page that fails its checks SQLCipher reads no other."""
+        try:
+            self.rows.execute("SELECT 1 FROM meta")
+        except DamagedError:
+            self.rows.close()
+            self.rows = connect_read(self.folder.vault, file_key_of(self.policy, self.identity))
+
+    def batch_after(self, number: int) -> StoredBatch | None:
+        """The first batch beyond ``number``; None if there is none. Raises what ``batches`` does."""
+        found = self.rows.execute(_BATCH_AFTER, (number,))
+        return _stored_batch(found[0]) if found else None
+
     def batches(self, *, is_newest_first: bool = False) -> Iterator[StoredBatch]:
         """Every batch in order.
 
@@ -163,10 +185,8 @@ class Reader:
             DamagedError: A page fails its checks, or a row is not of its types.
         """
         order = " DESC" if is_newest_first else ""
-        for row in self.rows.rows(_BATCHES + order):
-            ((number, first_seq, uid, packed, wraps, signature, checkpoint),) = typed([row], list[_BatchRow])
-            header = parse_header(packed)
-            yield StoredBatch(number, first_seq, uid, packed, header, wraps, signature, checkpoint)
+        for row in self.rows.rows(_BATCHES + " ORDER BY batch" + order):
+            yield _stored_batch(row)
 
     def sealed_items(self, batch: StoredBatch) -> list[SealedRow]:
         """A batch's rows in order, as many as are there.
@@ -307,13 +327,30 @@ def file_key_of(policy: Policy, identity: Identity) -> FileKey:
     return open_file_key(identity, policy.file_key, policy.pod_id)
 
 
-def open_reader(copy: PodFolder, identity: Identity, root: bytes | None = None) -> Reader:
+Refusal = Callable[[VaultError], None]
+"""Told why a vault is to be refused. Raises it, or, for an audit, notes it."""
+
+
+def refuse(error: VaultError) -> None:
+    """Refuse a vault.
+
+    Raises:
+        VaultError: ``error``.
+    """
+    raise error
+
+
+def open_reader(
+    copy: PodFolder, identity: Identity, root: bytes | None = None, on_refusal: Refusal = refuse
+) -> Reader:
     """Open a private copy of a pod's folder for reading.
 
     Args:
         copy: The caller's alone (``vault.snapshot.private_snapshot``).
         identity: A recipient of the pod.
         root: 32 bytes, the signer that is trusted; None for the identity's own.
+        on_refusal: Told of a vault that opens, but is torn, damaged or old; the
+            reader has an empty ledger then.
 
     Raises:
         WrongKeyError: The identity is not one of the pod's recipients, or the
@@ -335,10 +372,29 @@ def open_reader(copy: PodFolder, identity: Identity, root: bytes | None = None) 
     file_key = file_key_of(policy, identity)
     verify_page_one(copy.vault, file_key)
     head = read_log_head(copy)
-    check_pages(copy)
+    try:
+        check_pages(copy)
+    except TornError as exc:
+        on_refusal(exc)
     rows = connect_read(copy.vault, file_key)
     try:
-        return Reader(copy, policy, identity, rows, head)
+        reader = Reader(copy, policy, identity, rows)
     except BaseException:
         rows.close()
         raise
+    try:
+        _load_log(reader, head, on_refusal)
+    except BaseException:
+        reader.rows.close()
+        raise
+    return reader
+
+
+def _load_log(reader: Reader, head: LogHead, on_refusal: Refusal) -> None:
+    try:
+        reader.load_log(head)
+    except StorageError:
+        raise
+    except VaultError as exc:
+        on_refusal(exc)
+        reader.go_on()

@@ -140,7 +140,17 @@ ALTERED = {
     ),
     "header that is none": (
         "UPDATE batch SET header = x'00' WHERE batch = 1",
-        {"the check ended early: a list of fields was expected, the bytes end before its count"},
+        {
+            "batch 1: a list of fields was expected, the bytes end before its count",
+            "batch 2: its items do not follow those before",
+            "batch 2: node 0 of level 0 of the log is not what its leaves give",
+            "batch 2: its checkpoint is not of this log",
+            "batch 3: node 1 of level 0 of the log is not what its leaves give",
+            "batch 3: node 0 of level 1 of the log is not what its leaves give",
+            "batch 3: its checkpoint is not of this log",
+            "the log does not end where its newest checkpoint says",
+            "the table node has 4 rows, the log accounts for 3",
+        },
     ),
     "header of another batch": (
         "UPDATE batch SET header = (SELECT header FROM batch WHERE batch = 3) WHERE batch = 1",

@@ -86,6 +86,7 @@ COMMANDS = {
     "export": Entry("Read", "Write items out as CSV or JSON Lines.", _ours("export")),
     "join": Entry("Read", "Read a pod that another maintainer has.", _ours("join")),
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
+    "audit": Entry("Safety", "Prove what a pod holds, against what was kept elsewhere.", _ours("audit")),
     "checkpoint": Entry("Safety", "Keep a checkpoint of the log elsewhere.", _ours("checkpoint")),
     "snapshot": Entry("Safety", "Copy a pod while it is served.", _ours("snapshot")),
     "identity": Entry("Safety", "Print the secret for paper, or its public half.", _ours("identity")),

@@ -12,13 +12,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from maintainer_tools.console import warn
-from maintainer_tools.homes import PATIENCE, find_home, is_edited_by_hand, open_identity, root_of
+from maintainer_tools.homes import PATIENCE, Home, find_home, is_edited_by_hand, open_identity, root_of
 from maintainer_tools.witnesses import compare_seen
 from vault.errors import ForeignPodError, LockedError, StorageError, VaultError, WrongKeyError
 from vault.opening import Identity
 from vault.pod import PodFolder
 from vault.policies import load_policy
-from vault.reader import Reader, file_key_of, open_reader
+from vault.reader import Reader, Refusal, file_key_of, open_reader, refuse
 from vault.schema import MergedProperty, merge
 from vault.snapshot import private_snapshot
 
@@ -99,11 +99,31 @@ def _copied(pod: PodFolder) -> Iterator[PodFolder]:
             raise
 
 
-def _opened(pod: PodFolder, copy: PodFolder, identity: Identity, root: bytes | None) -> Reader:
+@contextmanager
+def reading_as_it_is(home: Home, identity: Identity) -> Iterator[tuple[Reader, list[VaultError]]]:
+    """Open a pod even where it is torn, damaged or old, as long as its first page is its own.
+
+    Yields:
+        The reader, and what the vault would have been refused for.
+
+    Raises:
+        VaultError: As ``reading``.
+    """
+    refusals: list[VaultError] = []
+    with (
+        _copied(home.pod) as copy,
+        _opened(home.pod, copy, identity, root_of(home), refusals.append) as reader,
+    ):
+        yield reader, refusals
+
+
+def _opened(
+    pod: PodFolder, copy: PodFolder, identity: Identity, root: bytes | None, on_refusal: Refusal = refuse
+) -> Reader:
     # The identity opens the file key, or is another pod's: what is wrong after that is the vault.
     file_key_of(load_policy(copy, is_edited=True), identity)
     try:
-        return open_reader(copy, identity, root)
+        return open_reader(copy, identity, root, on_refusal)
     except WrongKeyError as exc:
         raise ForeignPodError(
             f"{pod.vault} does not open under this pod's file key: it is another pod's, "

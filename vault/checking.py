@@ -3,7 +3,8 @@
 Each finding is a sentence; none means that every item opens, is what its
 contributor committed to, stands in its batch, and each batch in the log, and
 that the log is the one its checkpoints say. What a check cannot see: a vault
-and a log.head put back together to an earlier day. FORMAT.md, "Reading".
+and a log.head put back together to an earlier day; that, and what is proven of
+a vault that opening refuses, is ``vault.auditing``. FORMAT.md, "Reading".
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from vault.opening import OpenedItem, sealed_by_kid
 from vault.policies import Policy, parse_policy, past_signers
 from vault.reader import Reader, SealedRow, StoredBatch
 from vault.rows import typed
-from vault.tree import Frontier, leaf_hash, root_of
+from vault.tree import Frontier, Node, leaf_hash, root_of
 
 Progress = Callable[[int], None]
 """Called with the number of items checked so far."""
@@ -107,23 +108,34 @@ class _Check:
             raise
         except VaultError as exc:
             self.find(f"{where}: {exc}")
-            self.reader.go_on()
+            self.reader.go_on(exc)
 
     def batches(self) -> Iterator[StoredBatch]:
-        """Every batch in order; what cannot be read is noted and passed over."""
+        """Every batch in order; what cannot be read is noted, and passed over while the log has leaves."""
         last, unread = 0, 0
+        leaves = self._leaves()
         while unread < MAX_FINDINGS:
             batch = None
             with self.noting(f"batch {last + 1}"):
                 batch = self.reader.batch_after(last)
                 if batch is None:
                     return
-            if batch is None:
-                last, unread = last + 1, unread + 1
-                self.next_number = last + 1
-            else:
+            if batch is not None:
                 last = batch.number
                 yield batch
+                continue
+            last, unread = last + 1, unread + 1
+            self.next_number = last + 1
+            if last >= leaves:
+                return
+
+    def _leaves(self) -> int:
+        """How many batches the stored leaves say there are."""
+        with self.noting("the log"):
+            found = self.reader.rows.execute("SELECT max(i) FROM node WHERE level = 0")
+            ((highest,),) = typed(found, list[tuple[int | None]])
+            return 0 if highest is None else highest + 1
+        return MAX_FINDINGS
 
     def start(self) -> None:
         """Check the policies, which the batches name."""
@@ -150,8 +162,9 @@ class _Check:
         where = f"batch {batch.number}"
         self._place(where, batch)
         checkpoint = None
+        new = self.frontier.append(leaf_hash(batch.packed))
+        self._nodes(where, new)
         with self.noting(where):
-            self._nodes(where, batch)
             checkpoint = self._checkpoint(where, batch)
         self.is_whole = True
         for step in (self._header, self._wraps, self._items):
@@ -191,8 +204,8 @@ class _Check:
         if named is not None and sealed_by_kid(batch.wraps).keys() != named:
             self.find(f"{where}: it is not sealed to exactly the recipients of its policy")
 
-    def _nodes(self, where: str, batch: StoredBatch) -> None:
-        for level, index, node in self.frontier.append(leaf_hash(batch.packed)):
+    def _nodes(self, where: str, nodes: list[Node]) -> None:
+        for level, index, node in nodes:
             with self.noting(where):
                 if node_at(self.reader.rows, level, index) != node:
                     self.find(
@@ -349,7 +362,7 @@ def check_vault(
     for problem in reader.rows.problems():
         for line in problem.splitlines():
             check.find(f"SQLite: {line}")
-    reader.go_on()
+    reader.reopen()
     with check.noting("the policies"):
         check.start()
     for batch in check.batches():

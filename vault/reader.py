@@ -31,6 +31,7 @@ from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy, parse_policy, past_signers
 from vault.properties import Scalar, ValueType
 from vault.rows import typed
+from vault.sqlcipher import LIBRARY_ERRORS
 from vault.torn import check_pages
 from vault.tree import Frontier, leaf_hash
 from vault.views import open_view
@@ -164,13 +165,19 @@ class Reader:
         self.ledger = load_ledger(self.rows, pod_id=pod_id, epoch=self.meta.epoch, log_keys=log_keys)
         self.warning = check_head(self.rows, self.ledger, head, pod_id=pod_id, log_keys=log_keys)
 
-    def go_on(self) -> None:
-        """Make the vault readable again: after one page that fails its checks SQLCipher reads no other."""
-        try:
-            self.rows.execute("SELECT 1 FROM meta")
-        except DamagedError:
-            self.rows.close()
-            self.rows = connect_read(self.folder.vault, file_key_of(self.policy, self.identity))
+    def go_on(self, after: VaultError) -> None:
+        """Go on reading: after a page that fails its checks SQLCipher gives no other until it is opened anew.
+
+        Args:
+            after: What was met.
+        """
+        if isinstance(after.__cause__, LIBRARY_ERRORS):
+            self.reopen()
+
+    def reopen(self) -> None:
+        """Open the private copy anew."""
+        self.rows.close()
+        self.rows = connect_read(self.folder.vault, file_key_of(self.policy, self.identity))
 
     def batch_after(self, number: int) -> StoredBatch | None:
         """The first batch beyond ``number``; None if there is none. Raises what ``batches`` does."""
@@ -397,4 +404,4 @@ def _load_log(reader: Reader, head: LogHead, on_refusal: Refusal) -> None:
         raise
     except VaultError as exc:
         on_refusal(exc)
-        reader.go_on()
+        reader.go_on(exc)

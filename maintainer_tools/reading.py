@@ -112,7 +112,7 @@ def reading_as_it_is(home: Home, identity: Identity) -> Iterator[tuple[Reader, l
     refusals: list[VaultError] = []
     with (
         _copied(home.pod) as copy,
-        _opened(home.pod, copy, identity, root_of(home), refusals.append) as reader,
+        _opened(home.pod, copy, identity, root_of(home, identity), refusals.append) as reader,
     ):
         yield reader, refusals
 

@@ -312,7 +312,8 @@ def fork(pod: TestPod, last: int) -> None:
             "UPDATE batch SET header = ?, signature = ?, checkpoint = ? WHERE batch = ?",
             (header, pod.keys.log_key.sign(header), made.checkpoint, last),
         )
-        vault.executemany("INSERT INTO node VALUES (?, ?, ?)", made.nodes)
+        for node in made.nodes:
+            vault.execute("INSERT INTO node VALUES (?, ?, ?)", node)
         vault.execute("UPDATE slot SET bytes = bytes * ? / items, items = ?", (2 * last, 2 * last))
     pod.folder.log_head.write_bytes(made.checkpoint)
 

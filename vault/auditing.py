@@ -10,7 +10,7 @@ vault's own checkpoints, against all but those who have log.key.
 
 Memory does not grow with the number of items: ranges of batches are kept, and a
 root for each size that a witness asks about. Not here: reading files of
-witnesses and receipts, and remembering the newest. FORMAT.md, "Audit".
+witnesses and receipts, and remembering the newest. FORMAT.md, "Reading".
 """
 
 from __future__ import annotations

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vault.disk import storage_error
-from vault.errors import MalformedError
 from vault.pod import read_file
-from vault.receipts import Receipt, decode_receipt
+from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, parse_receipt_file
+from vault.receipts import Receipt
 
 _ITEM_SUFFIX = ".json"
 """Beside a receipt the item may lie, as it was sent."""
-_MARK = b"shared-pod-receipt/v1 "
-_MOST_BYTES = 1 << 20
 
 
 def receipt_files(folder: Path) -> Iterator[Path]:
@@ -34,17 +32,9 @@ def receipt_files(folder: Path) -> Iterator[Path]:
 
 
 def read_receipt(path: Path) -> Receipt:
-    """Read a receipt: the value of the header, as a file; or the second line of a marked file.
+    """Read a receipt file, or the value of the header as it was kept.
 
     Raises:
-        MalformedError: It is neither.
-        FormatTooNewError: A later format.
-        StorageError: It cannot be read.
+        VaultError: As ``vault.receipt_files.parse_receipt_file``, or it cannot be read.
     """
-    content = read_file(path, _MOST_BYTES)
-    lines = content.split(b"\n")
-    encoded = lines[1] if content.startswith(_MARK) and len(lines) > 1 else content.strip()
-    try:
-        return decode_receipt(encoded.decode("ascii"))
-    except UnicodeDecodeError as exc:
-        raise MalformedError("a receipt in base64 was expected") from exc
+    return parse_receipt_file(read_file(path, MAX_RECEIPT_FILE_BYTES)).receipt

@@ -17,7 +17,18 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any
 
-from tests.vectors import batches, encodings, items, keys, links, policies, slots, trees, vaults
+from tests.vectors import (
+    batches,
+    encodings,
+    items,
+    keys,
+    links,
+    policies,
+    receipt_files,
+    slots,
+    trees,
+    vaults,
+)
 from tests.vectors.layout import split
 from tests.vectors.material import MATERIAL
 from vault import errors
@@ -36,6 +47,7 @@ FOLDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "identities": links.build_identities,
     "sealing": batches.build,
     "erasures": batches.build_erasures,
+    "receipt-files": receipt_files.build,
     "tree": trees.build,
     "schema": vaults.build_schema,
     "vaults": vaults.build,

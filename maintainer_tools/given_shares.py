@@ -74,7 +74,7 @@ def _require_opens(policy: Policy, identity: Identity, pod: PodFolder, *, is_nam
         )
         raise WrongKeyError(
             f"the shares belong together, but what they make does not open {pod.path}: they are of {whose}. "
-            "Look for sheets with another date"
+            "Look for sheets with another date, or for a copy of the pod as old as these"
         ) from exc
 
 

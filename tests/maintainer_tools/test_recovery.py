@@ -233,19 +233,24 @@ def test_words_of_another_pod_open_nothing_here(pod: TestPod) -> None:
     assert not Path("again").exists()
 
 
-def test_sheets_of_an_earlier_identity_say_so(pod: TestPod) -> None:
-    """The identity was changed since; the sheet names this pod and is whole."""
-    Path("old").mkdir()
-    earlier = split(Identity(bytes(32)), shares=2, needs=2)
-    for share in earlier:
-        text = format_sheet(share, policy=pod.policy, shares=2, made_ms=RECEIVED_MS)
-        Path("old", str(share.number)).write_text(text)
+def test_sheets_of_an_identity_that_was_replaced_say_so(pod: TestPod, sheets: list[str]) -> None:
+    """The paper does not know; `check` does. A copy of that day still opens, and new sheets do."""
+    succeed("recovery", "drill", "plants", *sheets)
+    succeed("snapshot", "plants", "earlier")
+    succeed("rotate", "plants", "--identity")
 
-    ended = run("recovery", "drill", pod.home, "old/1", "old/2")
+    ended = run("recovery", "drill", pod.home, *sheets)
+    checked = succeed("check", "plants")
 
     assert ended.code == 12
     assert "they are of an identity this pod had before" in ended.err
-    assert "another date" in ended.err
+    assert "are of an earlier identity; make new ones by `recovery make`" in checked.err
+    succeed("recover", "again", "--pod", "earlier", "--shares", *sheets[:2])
+    succeed(*MAKE, "--out", "anew")
+    assert (
+        succeed("recovery", "drill", "plants", "anew/share-1-of-3.txt", "anew/share-3-of-3.txt").out == "ok\n"
+    )
+    assert "warning" not in succeed("check", "plants").err
 
 
 def test_words_come_from_standard_input_a_share_a_line(pod: TestPod, sheets: list[str]) -> None:

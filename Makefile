@@ -7,7 +7,7 @@ ROOMS := contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-timing bench-proof mutants storm lock clean help
+.PHONY: run test install check bench bench-timing bench-proof mutants storm power-cuts lock clean help
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -42,6 +42,9 @@ storm: .venv/all.stamp  ## Kill a loaded server KILLS times (SEED=...), and coun
 
 bench-timing: .venv/all.stamp  ## Print what the time of a refusal tells about its reason
 	$(BIN)/python -m benchmarks.timing
+
+power-cuts: .venv/all.stamp  ## Cut the power of real runs CUTS times (SEED=...), and count what is lost
+	$(BIN)/python -m tests.power --cuts $(or $(CUTS),200) --seed $(or $(SEED),power)
 
 lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--upgrade takes new versions
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --all-extras \

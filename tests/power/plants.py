@@ -1,0 +1,68 @@
+"""Bugs to be planted in a recorded process, each of which the campaign must find.
+
+They change our modules in that process alone, before it opens a vault.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import vault.disk
+import vault.files
+import vault.founding
+import vault.snapshot
+import vault.sqlcipher
+
+
+def _put(module: ModuleType, name: str, fault: object) -> None:
+    assert hasattr(module, name), "the plant names what is not there any more"
+    setattr(module, name, fault)
+
+
+def _synchronous_normal() -> None:
+    """COMMIT no longer syncs the write-ahead log."""
+    found = vault.sqlcipher._PRAGMAS
+    pragmas = tuple(pragma.replace("synchronous = FULL", "synchronous = NORMAL") for pragma in found)
+    assert pragmas != found
+    _put(vault.sqlcipher, "_PRAGMAS", pragmas)
+
+
+def _not_synced(_: Path) -> None:
+    """Do nothing where something should be synced."""
+
+
+def _founding_forgets_folders() -> None:
+    """Nothing that founding makes has a name that lasts."""
+    for module in (vault.disk, vault.files, vault.founding):
+        _put(module, "sync", _not_synced)
+
+
+def _founding_forgets_contents() -> None:
+    """Small files get their names before their bytes are on the disk."""
+    _put(vault.founding, "replace_file", functools.partial(vault.files.replace_file, is_synced=False))
+
+
+def _snapshot_forgets_files() -> None:
+    """A snapshot is renamed into place with what was copied still in memory."""
+    _put(vault.snapshot, "_sync_all", _not_synced)
+
+
+def _nothing() -> None:
+    """Leave the program as it is."""
+
+
+NOTHING = "nothing"
+DEAF = "folders are not synced"
+"""Planted in the shim, below SQLite too: the name of a new write-ahead log is never made durable."""
+PLANTS: dict[str, Callable[[], None]] = {
+    NOTHING: _nothing,
+    "synchronous is NORMAL": _synchronous_normal,
+    "founding forgets folders": _founding_forgets_folders,
+    "founding forgets contents": _founding_forgets_contents,
+    "a snapshot forgets files": _snapshot_forgets_files,
+    DEAF: _nothing,
+}
+"""What they are called, and what puts them in."""

@@ -65,10 +65,12 @@ def _send() -> click.Command:
 def _receipt() -> click.Command:
     # The other step. A contributor checks receipts without what opens vaults: it is loaded to refresh only.
     from contributor_tools.receipt import show, verify
-    from maintainer_tools.receipt import refresh
+    from maintainer_tools.receipt import refresh, status
 
     return click.Group(
-        "receipt", commands=[show, verify, refresh], help="Look at a receipt, verify it, bring it up to date."
+        "receipt",
+        commands=[show, verify, refresh, status],
+        help="Look at a receipt, verify it, bring it up to date, find its item.",
     )
 
 
@@ -85,6 +87,8 @@ COMMANDS = {
     "show": Entry("Read", "Print one item.", _ours("show")),
     "export": Entry("Read", "Write items out as CSV or JSON Lines.", _ours("export")),
     "join": Entry("Read", "Read a pod that another maintainer has.", _ours("join")),
+    "withdrawals": Entry("Erase", "List what contributors want back.", _ours("withdrawals")),
+    "erase": Entry("Erase", "Erase items for good.", _ours("erase")),
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
     "audit": Entry("Safety", "Prove what a pod holds, against what was kept elsewhere.", _ours("audit")),
     "checkpoint": Entry("Safety", "Keep a checkpoint of the log elsewhere.", _ours("checkpoint")),

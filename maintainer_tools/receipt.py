@@ -1,4 +1,4 @@
-"""The command `receipt refresh`: a contributor's receipt, proven again in today's log.
+"""The commands `receipt refresh` and `status`: a receipt proven in today's log, and its item found there.
 
 What opens vaults is imported when it runs: a contributor's `receipt verify`
 stands in the same group, and needs none of it.
@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
-from maintainer_tools.console import clean, put_json, say
+from maintainer_tools.console import clean, put, put_json, say
+from maintainer_tools.exits import Exit
 from vault.errors import VaultError
 from vault.files import replace_file
 from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, ReceiptFile, format_receipt_file, parse_receipt_file
@@ -98,3 +100,67 @@ def _tell(path: str, size: int, *, is_json: bool, is_changed: bool) -> None:
         say(f"{clean(path)}: reaches the log of {size} batches now")
     else:
         say(f"{clean(path)}: reaches the newest of {size} batches already")
+
+
+@click.command("status")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
+def status(home: Path, file: str, *, is_json: bool) -> None:
+    """Say what became of the item that a receipt is about.
+
+    It was accepted, or the receipt would not verify. It is stored; or it was
+    erased since, and when; or it is not in this vault, which ends with exit code 3.
+    `-` reads standard input.
+    """
+    given = _read(file)
+    with _named(file):
+        found = _status(home, given)
+    if is_json:
+        put_json({"message_type": "status", "file": file, **found})
+    else:
+        put(_STATUS_SENTENCES[str(found["state"])].format(**_shown(found)))
+    if found["state"] == "absent":
+        sys.exit(Exit.FINDINGS)
+
+
+_STATUS_SENTENCES = {
+    "stored": "accepted {received}, stored",
+    "erased": "accepted {received}, erased since: {erased}",
+    "absent": "accepted {received}, not in this vault: it is older than the receipt, or lost it; run `check`",
+}
+
+
+def _shown(found: dict[str, Any]) -> dict[str, str]:
+    from maintainer_tools.times import iso
+
+    return {name: iso(found[name]) for name in ("received", "erased") if found.get(name) is not None}
+
+
+def _status(home: Path, file: ReceiptFile) -> dict[str, Any]:
+    from maintainer_tools.reading import reading
+    from vault.policies import past_signers
+    from vault.receipt_files import verify_receipt_file
+    from vault.whereabouts import erased_ms, find_by_place
+
+    with reading(home) as reader:
+        policy = reader.policy
+        proven = verify_receipt_file(
+            file, pod_id=policy.pod_id, log_keys=policy.vault_logs, function_keys=policy.function_logs
+        )
+        header, receipt = proven.receipt.header, file.receipt
+        place = find_by_place(reader.rows, header.uid, receipt.index)
+        facts: dict[str, Any] = {"received": header.ms, "batch": receipt.batch, "index": receipt.index}
+        if place is None or (place.header, place.c, place.digest) != (
+            receipt.header,
+            receipt.c,
+            receipt.digest,
+        ):
+            return {"state": "absent", **facts}
+        if not place.is_erased:
+            return {"state": "stored", **facts}
+        return {
+            "state": "erased",
+            **facts,
+            "erased": erased_ms(reader.rows, place, past_signers(policy)),
+        }

@@ -9,13 +9,12 @@ import click
 
 from maintainer_tools.console import clean, put
 from maintainer_tools.exporting import line_of
-from maintainer_tools.listing import ID_END, Schema, fields
+from maintainer_tools.finding import fits, the_one
+from maintainer_tools.listing import Schema, fields
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.times import iso
-from vault.errors import MissingError
 from vault.reader import StoredItem
 
-_MOST_CANDIDATES = 10
 _MOST_NAME = 40
 """Widest column of names; a longer name pushes its own value to the right."""
 
@@ -31,34 +30,12 @@ def show(home: Path, item_id: str, *, is_json: bool) -> None:
     the exit code is 2.
     """
     with reading(home) as reader:
-        found = _best([item for item in reader.items() if _fits(item, item_id)], item_id)
+        found = the_one([item for item in reader.items() if fits(item, item_id)], item_id)
         schema = schema_of(reader)
-    if not found:
-        raise MissingError(f"no item {item_id} is in this pod; `ls` lists items")
-    if len(found) > 1:
-        raise click.UsageError(_which(found))
     if is_json:
-        sys.stdout.buffer.write(line_of(found[0]))
+        sys.stdout.buffer.write(line_of(found))
     else:
-        _put(found[0], schema)
-
-
-def _fits(item: StoredItem, wanted: str) -> bool:
-    sender, slash, end = wanted.rpartition("/")
-    if slash and sender != item.slot_name:
-        return wanted == item.id
-    return item.id == end or (len(end) >= ID_END and item.id.endswith(end))
-
-
-def _best(found: list[StoredItem], wanted: str) -> list[StoredItem]:
-    """Those that are meant: whole ids before ends of ids."""
-    return [item for item in found if wanted in {item.id, item.full_id}] or found
-
-
-def _which(found: list[StoredItem]) -> str:
-    names = [f"{item.full_id} ({item.type})" for item in found[:_MOST_CANDIDATES]]
-    more = "" if len(found) == len(names) else f", and {len(found) - len(names)} more"
-    return f"several items fit; name one of {clean(', '.join(names))}{more}"
+        _put(found, schema)
 
 
 def _put(item: StoredItem, schema: Schema) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from vault.connection import ReadConnection, Row
 from vault.database import connect_read, read_format
-from vault.erasures import verify_erasure
+from vault.erasures import sign_erasure, verify_erasure
 from vault.errors import DamagedError, StorageError, TornError, VaultError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
@@ -303,6 +303,26 @@ class Reader:
             verify_erasure(
                 found[0][0], header=batch.header, index=row.place, digest=row.digest, signers=signers
             )
+
+    def sign_erasure(self, item: StoredItem, ms: int) -> bytes:
+        """Sign the statement that one item was to go; nothing is erased by it yet.
+
+        Args:
+            item: Of this vault.
+            ms: When, UTC milliseconds.
+
+        Raises:
+            DamagedError: A row is not of its types.
+            MalformedError: The batch's header is not of its format.
+        """
+        ((first_seq, packed),) = typed(
+            self.rows.execute("SELECT first_seq, header FROM batch WHERE batch = ?", (item.batch,)),
+            list[tuple[int, bytes]],
+        )
+        ((digest,),) = typed(
+            self.rows.execute("SELECT digest FROM item WHERE seq = ?", (item.seq,)), list[tuple[bytes]]
+        )
+        return sign_erasure(parse_header(packed), item.seq - first_seq, digest, ms, self.identity)
 
     def own_view(self, slot: int) -> dict[str, ValueType]:
         """What one slot declared itself.

@@ -103,7 +103,7 @@ def put(pod: TestPod, invite: Invite, *payloads: Mapping[str, Any], ms: int = RE
 def put_forged(pod: TestPod, invite: Invite, members: dict[str, Any]) -> None:
     """Store what no door lets in, as a server that was taken over can."""
     (honest,) = submissions(pod, invite, [{"type": "Note"}])
-    forged = Item(members["type"], members["id"], {}, (), mp(members))
+    forged = Item(honest.item.type, members["id"], {}, (), mp(members))
     writer = writer_of(pod, invite)
     writer.commit(load_policy(pod.folder), [msgspec.structs.replace(honest, item=forged)])
     assert writer.close()

@@ -1,0 +1,174 @@
+"""The command `erase`: items for good, a signed statement in the place of each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from maintainer_tools.carrying_out import carry_out, require_served, settle_requests
+from maintainer_tools.console import put_json, put_table, say
+from maintainer_tools.exits import Exit
+from maintainer_tools.exporting import require_sender
+from maintainer_tools.finding import fits, the_one
+from maintainer_tools.homes import find_home
+from maintainer_tools.reading import reading
+from maintainer_tools.times import iso
+from maintainer_tools.withdrawn import TargetState, withdrawals_of
+from vault.items import WITHDRAWAL_TYPE
+from vault.reader import Reader, StoredItem
+
+_MOST_SHOWN = 20
+_NOT_REACHED = (
+    "What left this vault before is not reached: snapshots and backups, exports, and what was opened "
+    "elsewhere. When an item came, and a hash of what it was sealed as, stay: every receipt still holds."
+)
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which items are to go; one of the three.
+
+    Attributes:
+        ids: These, as they were typed.
+        sender: Everything that came with this invite.
+        is_withdrawn: What contributors asked to have erased.
+    """
+
+    ids: tuple[str, ...]
+    sender: str | None
+    is_withdrawn: bool
+
+    def choose(self, reader: Reader) -> list[StoredItem]:
+        """Find them, in the order in which they came.
+
+        Raises:
+            MissingError: There is no such item or invite.
+            click.UsageError: An id fits several.
+        """
+        require_sender(reader, self.sender)
+        if self.is_withdrawn:
+            return _withdrawn(reader)
+        if self.sender is not None:
+            return [_without_values(item) for item in reader.items() if item.slot_name == self.sender]
+        return _named(reader, self.ids)
+
+
+def _named(reader: Reader, ids: Sequence[str]) -> list[StoredItem]:
+    candidates: dict[str, list[StoredItem]] = {wanted: [] for wanted in ids}
+    for item in reader.items():
+        for wanted, found in candidates.items():
+            if fits(item, wanted):
+                found.append(_without_values(item))
+    by_seq = {item.seq: item for item in (the_one(found, wanted) for wanted, found in candidates.items())}
+    return [by_seq[seq] for seq in sorted(by_seq)]
+
+
+def _withdrawn(reader: Reader) -> list[StoredItem]:
+    wanted = {
+        (each.item.slot, each.target_id) for each in withdrawals_of(reader) if each.state is TargetState.THERE
+    }
+    # A withdrawal says why an item is gone; who wants one gone names it.
+    return [
+        _without_values(item)
+        for item in reader.items()
+        if (item.slot, item.id) in wanted and item.type != WITHDRAWAL_TYPE
+    ]
+
+
+def _without_values(item: StoredItem) -> StoredItem:
+    """What is needed of an item to name it: an invite's items may be many and large."""
+    return msgspec.structs.replace(item, members={"type": item.type, "id": item.id})
+
+
+@click.command("erase")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.argument("item_ids", metavar="[ID]...", nargs=-1)
+@click.option("--from", "sender", metavar="INVITE", help="Erase everything that came with this invite.")
+@click.option("--withdrawn", "is_withdrawn", is_flag=True, help="Erase what contributors withdrew.")
+@click.option("--yes", "is_agreed", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be erased, and erase nothing.")
+@click.option("--json", "is_json", is_flag=True, help="Print a line of JSON for each item, and a summary.")
+def erase(
+    home: Path,
+    item_ids: tuple[str, ...],
+    sender: str | None,
+    *,
+    is_withdrawn: bool,
+    is_agreed: bool,
+    is_dry: bool,
+    is_json: bool,
+) -> None:
+    """Erase items from a pod for good: by ID as for `show`, by invite, or what was withdrawn.
+
+    Each is replaced by a statement that you signed, and its content is gone from
+    every page of the vault. A server that is running does it at your signed
+    request, within seconds or when the next item comes. What left the vault
+    before is not reached: snapshots, backups, exports.
+    """
+    selection = Selection(item_ids, sender, is_withdrawn)
+    if (bool(item_ids), sender is not None, is_withdrawn).count(True) != 1:
+        raise click.UsageError("name the items to erase, or give one of --from and --withdrawn")
+    found = find_home(home)
+    require_served(found.pod)
+    with reading(home) as reader:
+        left = settle_requests(found.pod, reader)
+        chosen = selection.choose(reader)
+        now_ms = time.time_ns() // 1_000_000
+        statements = [reader.sign_erasure(item, now_ms) for item in chosen]
+        identity = reader.identity
+    if left:
+        say(f"{left} earlier requests wait for the server: it does them when the next item comes.")
+    _put_chosen(chosen, is_json=is_json)
+    if not chosen or is_dry:
+        _end(chosen, "nothing" if not chosen else "dry run", is_json=is_json)
+        return
+    if not is_agreed and not _agrees(len(chosen)):
+        say("Nothing was erased.")
+        sys.exit(Exit.FAILED)
+    _end(chosen, "erased" if carry_out(found, identity, statements) else "pending", is_json=is_json)
+
+
+def _put_chosen(chosen: list[StoredItem], *, is_json: bool) -> None:
+    if is_json:
+        for item in chosen:
+            put_json({"message_type": "item", "id": item.id, "from": item.slot_name, "seq": item.seq})
+        return
+    is_cut = sys.stdout.isatty() and len(chosen) > _MOST_SHOWN
+    shown = chosen[:_MOST_SHOWN] if is_cut else chosen
+    if shown:
+        put_table(("ID", "TYPE", "RECEIVED"), [(item.full_id, item.type, iso(item.ms)) for item in shown])
+    if is_cut:
+        say(f"... and {len(chosen) - len(shown)} more.")
+
+
+def _agrees(count: int) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(
+            "nobody can be asked here, this is no terminal; pass --yes to erase without asking"
+        )
+    return click.confirm(f"Erase {_items(count)} for good?", err=True)
+
+
+def _items(count: int) -> str:
+    return "1 item" if count == 1 else f"{count} items"
+
+
+def _end(chosen: list[StoredItem], state: str, *, is_json: bool) -> None:
+    count = _items(len(chosen))
+    say(
+        {
+            "nothing": "Nothing to erase.",
+            "dry run": f"{count} would be erased.",
+            "erased": f"Erased {count}. {_NOT_REACHED}",
+            "pending": (
+                f"{count} not erased yet: the server has the vault and was asked to, in a signed request. "
+                f"It does it when the next item comes; `erase` and `ls` show it then. {_NOT_REACHED}"
+            ),
+        }[state]
+    )
+    if is_json:
+        put_json({"message_type": "summary", "items": len(chosen), "state": state})

@@ -53,6 +53,8 @@ def make(home: Path, shares: int, needs: int, out: Path | None, *, is_json: bool
     if out is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the sheets are shown in a terminal only; name a folder for them by --out DIR")
     found = find_home(home)
+    if out is not None and out.resolve().is_relative_to(found.pod.path.resolve()):
+        raise click.UsageError("--out: a server gets all of the pod's folder; name another place")
     identity = open_identity(found)
     policy = home_policy(found, identity)
     made_ms = _now_ms()

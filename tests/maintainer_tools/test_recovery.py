@@ -106,6 +106,7 @@ def test_making_says_what_to_do_and_shows_no_secret(pod: TestPod) -> None:
         (("--shares", "3", "--needs", "1", "--out", "s"), "2<=x<=16"),
         (("--shares", "17", "--needs", "2", "--out", "s"), "2<=x<=16"),
         (("--shares", "3", "--needs", "2"), "shown in a terminal only"),
+        (("--shares", "3", "--needs", "2", "--out", "plants/pod/s"), "a server gets all of the pod's folder"),
     ],
 )
 def test_a_wrong_command_line_makes_nothing(pod: TestPod, arguments: tuple[str, ...], sentence: str) -> None:
@@ -116,6 +117,7 @@ def test_a_wrong_command_line_makes_nothing(pod: TestPod, arguments: tuple[str, 
     assert sentence in ended.err
     assert sorted(os.listdir()) == ["plants"]
     assert not (pod.home / RECORD_FILE).exists()
+    assert not (pod.folder.path / "s").exists()
 
 
 def test_sheets_overwrite_nothing(pod: TestPod, sheets: list[str]) -> None:
@@ -275,6 +277,16 @@ def test_a_typing_error_is_found_before_the_next_share_is_asked_for(pod: TestPod
     assert "word 21 is not one of the list" in ended.err
     assert "Share 2" not in ended.err
     assert "wrongest" not in ended.err
+
+
+def test_shares_bring_the_identity_back_in_place(pod: TestPod, sheets: list[str]) -> None:
+    """Only the identity was lost; that they did is as good as a drill."""
+    Path("plants/identity").unlink()
+
+    succeed("recover", "plants", "--pod", "plants/pod", "--shares", *sheets[1:])
+
+    assert Path("plants/identity").read_text() == pod.keys.identity.reveal().hex() + "\n"
+    assert "warning" not in succeed("check", "plants").err
 
 
 def test_files_need_the_option(pod: TestPod, sheets: list[str]) -> None:

@@ -56,7 +56,7 @@ def test_no_code_that_opens_items_is_loaded_in_a_serving_process(tmp_path: Path)
         )
     assert {"vault.store", "vault.sealing"} <= writer
     assert not (parent | worker | writer) & NEVER_LOADED
-    assert not _of_rooms(parent | worker | writer, "maintainer_tools", "contributor_tools")
+    assert not _of_rooms(parent | worker | writer, "maintainer_tools", "contributor_tools", "shamir_mnemonic")
     assert not _of_rooms(parent | worker, "sqlcipher3")
     assert not worker & {"vault.store", "vault.database"}
     assert not _of_rooms(writer, "litestar", "granian", "asyncio", "http")

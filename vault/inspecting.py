@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from vault.database import connect_inspect
-from vault.errors import DamagedError, MalformedError
+from vault.errors import DamagedError, MalformedError, PolicyError
 from vault.keys import FileKey
 from vault.layout import require_layout
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
@@ -23,6 +23,8 @@ from vault.policies import Policy, check_successor, parse_policy
 from vault.rows import Rows, typed
 from vault.torn import check_newest, check_pages
 from vault.wal import Survey
+
+_OTHER_POLICY = "the newest policy in the vault is not the one its row names; restore a snapshot"
 
 
 class Inspected(msgspec.Struct, frozen=True):
@@ -91,7 +93,10 @@ def _accepted_policy(rows: Rows) -> Policy:
     if not found:
         raise DamagedError("the vault holds no policy; restore a snapshot")
     ((revision, digest, pod_toml, slots_json),) = typed(found, list[tuple[int, bytes, bytes, bytes]])
-    policy = parse_policy(pod_toml, slots_json)
+    try:
+        policy = parse_policy(pod_toml, slots_json)
+    except PolicyError as exc:
+        raise DamagedError(_OTHER_POLICY) from exc  # the pair that lies in the folder is not at fault
     if (policy.revision, policy.digest) != (revision, digest):
-        raise DamagedError("the newest policy in the vault is not the one its row names; restore a snapshot")
+        raise DamagedError(_OTHER_POLICY)
     return policy

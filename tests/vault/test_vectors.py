@@ -436,6 +436,10 @@ def _edited(content: bytes, edit: Vector) -> bytes:
         swapped[one : one + size] = content[other : other + size]
         swapped[other : other + size] = content[one : one + size]
         return bytes(swapped)
+    if "take" in edit:
+        source, at, size = edit["take"]
+        taken: bytes = (TESTDATA / "vaults/files" / source).read_bytes()[at : at + size]
+        return content[:at] + taken + content[at + size :]
     at, mask = edit["xor"][0], unhex(edit["xor"][1])
     masked = bytes(a ^ b for a, b in zip(content[at:], mask, strict=False))
     return content[:at] + masked + content[at + len(mask) :]

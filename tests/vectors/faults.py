@@ -56,18 +56,20 @@ def _flip(table: str, column: str, where: str, at: int = -1) -> Fault:
     return _set(table, column, where, lambda old: flipped(old, at))
 
 
-def _swap(columns: Sequence[str]) -> Fault:
-    """Exchange columns of items 2 and 3, which stand in one batch."""
+def _swapped(table: str, key: str, one: int, other: int, columns: Sequence[str]) -> Fault:
+    """Exchange columns of two rows, through NULL where they are unique."""
 
     def fault(connection: apsw.Connection) -> None:
-        rows = list(
-            connection.execute(f"SELECT {', '.join(columns)} FROM item WHERE seq IN (2, 3) ORDER BY seq")
-        )
+        rows = {
+            at: next(connection.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE {key} = {at}"))
+            for at in (one, other)
+        }
+        names = ", ".join(f"{each} = ?" for each in columns)
         connection.execute("BEGIN")
-        for seq, row in ((2, rows[1]), (3, rows[0])):
-            connection.execute(
-                f"UPDATE item SET {', '.join(f'{each} = ?' for each in columns)} WHERE seq = {seq}", row
-            )
+        if table == "item" and "name" in columns:
+            connection.execute(f"UPDATE item SET name = NULL WHERE {key} IN ({one}, {other})")
+        for at, values in ((one, rows[other]), (other, rows[one])):
+            connection.execute(f"UPDATE {table} SET {names} WHERE {key} = {at}", values)
         connection.execute("COMMIT")
 
     return fault
@@ -97,6 +99,32 @@ def _resigned(batch: int, key: LogKey, epoch: int = 1) -> Fault:
         root = base64.b64decode(note.split("\n")[2])
         again = sign_checkpoint(Checkpoint(origin_of(world.POD_ID, epoch), batch, root), key)
         connection.execute("UPDATE batch SET checkpoint = ? WHERE batch = ?", (again, batch))
+
+    return fault
+
+
+def _rooted(batch: int) -> Fault:
+    """Replace a checkpoint by one of another root that the log key signed."""
+
+    def fault(connection: apsw.Connection) -> None:
+        note = Checkpoint(origin_of(world.POD_ID, 1), batch, world.draw("a root"))
+        again = sign_checkpoint(note, world.LOG_KEY)
+        connection.execute("UPDATE batch SET checkpoint = ? WHERE batch = ?", (again, batch))
+
+    return fault
+
+
+def repaired(key: LogKey) -> Fault:
+    """Begin epoch 2: every checkpoint signed again, the last of epoch 1 kept, signed by ``key``."""
+
+    def fault(connection: apsw.Connection) -> None:
+        connection.execute("BEGIN")
+        _resigned(3, key)(connection)
+        connection.execute("INSERT INTO meta SELECT 'epoch/1', checkpoint FROM batch WHERE batch = 3")
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (le32(2),))
+        for batch in (1, 2, 3):
+            _resigned(batch, world.LOG_KEY, epoch=2)(connection)
+        connection.execute("COMMIT")
 
     return fault
 
@@ -139,6 +167,7 @@ READ: list[Case] = [
     Case("newest checkpoint of another key", "a log key of the policy", _resigned(3, world.OTHER_LOG_KEY), DamagedError, "not signed by a log key"),
     Case("newest checkpoint of another epoch", "its origin", _resigned(3, world.LOG_KEY, epoch=2), DamagedError, "of another log"),
     Case("newest checkpoint is an earlier one", "its size", _sql("UPDATE batch SET checkpoint = (SELECT checkpoint FROM batch WHERE batch = 2) WHERE batch = 3"), DamagedError, "not of this log"),
+    Case("newest checkpoint of another root", "the root that the nodes give", _rooted(3), DamagedError, "not of this log"),
     Case("a node of the frontier altered", "the root", _flip("node", "hash", "level = 1 AND i = 0"), DamagedError, "not of this log"),
     Case("a node of the frontier short", "32 bytes", _set("node", "hash", "level = 1 AND i = 0", lambda old: old[:31]), DamagedError, "not a hash"),
     Case("a node of the frontier missing", "every complete subtree", _sql("DELETE FROM node WHERE level = 1"), DamagedError, "lacks node"),
@@ -149,12 +178,14 @@ READ: list[Case] = [
 """Refused by whoever opens the vault."""
 
 CHECK: list[Case] = [
-    Case("items swapped", "leaves name their place", _swap(["c", "digest", "sealed"]), None, "its items are not those its header names", "batch 1"),
-    Case("sealed bytes swapped", "digests", _swap(["sealed"]), None, "its sealed bytes were altered", "item 2"),
+    Case("items swapped", "leaves name their place", _swapped("item", "seq", 2, 3, ["c", "digest", "sealed"]), None, "its items are not those its header names", "batch 1"),
+    Case("an item in another batch", "leaves name their batch", _swapped("item", "seq", 2, 4, ["c", "digest", "sealed"]), None, "its items are not those its header names", "batch 1"),
+    Case("sealed bytes swapped", "digests", _swapped("item", "seq", 2, 3, ["sealed"]), None, "its sealed bytes were altered", "item 2"),
     Case("sealed bytes altered", "digests", _flip("item", "sealed", "seq = 2"), None, "its sealed bytes were altered", "item 2"),
     Case("commitment altered", "the item tree", _flip("item", "c", "seq = 2"), None, "its items are not those its header names", "batch 1"),
     Case("digest altered", "the item tree", _flip("item", "digest", "seq = 2"), None, "its items are not those its header names", "batch 1"),
     Case("name altered", "HMAC of the id", _flip("item", "name", "seq = 2"), None, "its name is not its id's", "item 2"),
+    Case("names swapped", "HMAC of the id", _swapped("item", "seq", 2, 3, ["name"]), None, "its name is not its id's", "item 2"),
     Case("name taken away", "NULL only where another item has it", _sql("UPDATE item SET name = NULL WHERE seq = 2"), None, "it has no name", "item 2"),
     Case("an item moved to another batch's end", "as many as the header counts", _sql("DELETE FROM item WHERE seq = 2"), None, "were logged", "batch 1"),
     Case("gone without a statement", "it is loss", _sql("UPDATE item SET sealed = NULL WHERE seq = 2"), None, "it is gone without a statement", "item 2"),
@@ -170,14 +201,20 @@ CHECK: list[Case] = [
     Case("an earlier header altered", "the log", _flip("batch", "header", "batch = 1", at=_MS_AT), None, "batch 1: its header is not signed", "batch 1"),
     Case("signature altered", "the log key", _flip("batch", "signature", "batch = 2"), None, "batch 2: its header is not signed", "batch 2"),
     Case("wraps altered", "their hash", _flip("batch", "wraps", "batch = 2"), None, "wraps are not those its header names", "batch 2"),
+    Case("wraps of another batch", "their hash", _swapped("batch", "batch", 1, 2, ["wraps"]), None, "wraps are not those its header names", "batch 1"),
+    Case("signature of another batch", "the log key signs the header", _swapped("batch", "batch", 1, 2, ["signature"]), None, "batch 1: its header is not signed", "batch 1"),
+    Case("checkpoints of two batches swapped", "each is the batch's own", _swapped("batch", "batch", 1, 2, ["checkpoint"]), None, "batch 2: its checkpoint is not of this log", "batch 2"),
     Case("uid altered", "the header's", _flip("batch", "uid", "batch = 2"), None, "another uid", "batch 2"),
     Case("first_seq altered", "items follow those before", _sql("UPDATE batch SET first_seq = 40 WHERE batch = 2"), None, "do not follow those before", "batch 2"),
     Case("an earlier checkpoint of another key", "a log key of the policy", _resigned(1, world.OTHER_LOG_KEY), None, "not signed by a log key", "batch 1"),
     Case("an earlier checkpoint of another size", "the batch's", _sql("UPDATE batch SET checkpoint = (SELECT checkpoint FROM batch WHERE batch = 2) WHERE batch = 1"), None, "batch 1: its checkpoint is not of this log", "batch 1"),
+    Case("an earlier checkpoint of another root", "the root that the leaves give", _rooted(1), None, "batch 1: its checkpoint is not of this log", "batch 1"),
+    Case("the end of an earlier epoch of another key", "a log key of the policy", repaired(world.OTHER_LOG_KEY), None, "an earlier epoch", "epoch/1"),
     Case("a leaf of the log altered", "hash of the header", _flip("node", "hash", "level = 0 AND i = 0"), None, "node 0 of level 0", "log"),
     Case("a leaf of the log missing", "every complete subtree", _sql("DELETE FROM node WHERE level = 0 AND i = 0"), None, "lacks node 0 of level 0", "log"),
     Case("a node to come", "it would stop the writer", _sql("INSERT INTO node VALUES (0, 3, x'00')"), None, "the table node has 5 rows", "log"),
     Case("a stranger's policy", "a signer the pod's policy knows", _strangers_policy, None, "policy 9: it is signed by someone", "policy 9"),
+    Case("the policy taken away", "headers name it", _sql("DELETE FROM policy"), None, "under a policy the vault does not hold", "batch 1"),
     Case("a policy altered", "its signature", _flip("policy", "slots_json", "revision = 3", at=20), None, "policy 3: slots.json", "policy 3"),
     Case("a policy under another hash", "its digest", _flip("policy", "hash", "revision = 3"), None, "policy 3: it is not the policy its row names", "policy 3"),
 ]  # fmt: skip
@@ -185,5 +222,7 @@ CHECK: list[Case] = [
 
 APPEND: list[Case] = [
     Case("older format", "it must be upgraded", _set("meta", "value", "key = 'format'", lambda _: le32(0)), FormatTooOldError, "has format 0"),
+    Case("the accepted policy altered", "its row names it", _flip("policy", "slots_json", "revision = 3", at=40), DamagedError, "not the one its row names"),
+    Case("no accepted policy", "a vault starts with one", _sql("DELETE FROM policy"), DamagedError, "holds no policy"),
 ]  # fmt: skip
 """Refused by whoever would append."""

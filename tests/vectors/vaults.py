@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.vectors import world
 from tests.vectors.family import Family
-from tests.vectors.faults import APPEND, CHECK, READ, Case, erased
+from tests.vectors.faults import APPEND, CHECK, READ, Case, erased, repaired
 from tests.vectors.founding import A_BATCH, BATCHES, MS, NAMES, make_fault, make_vaults
 from tests.vectors.policies import POD_TOML, members, packed, signed
 from vault import errors
@@ -93,6 +93,13 @@ def _good(family: Family) -> None:
         is_warned=False,
     )
     vector["items"] = [item for item in _expected(3) if item["seq"] != 2]
+    good(
+        "a second epoch",
+        "after a repair; log.head is of the first",
+        3,
+        is_warned=True,
+        vault_db__wal=_wal("a second epoch"),
+    )
 
 
 def _wal(name: str) -> str:
@@ -106,6 +113,13 @@ def _faults(family: Family, at: str, cases: list[Case]) -> None:
             family.bad(case.name, case.why, case.error, case.says, at=at, files=files, edits=[])
         else:
             family.good(case.name, case.why, at=at, files=files, edits=[], finds=case.says, about=case.about)
+
+
+def _to_append(case: Case) -> Case:
+    """A log that a server left is looked at before what it holds: a batch of it that is not whole is not its own."""
+    if case.name in {"newest header altered", "newest item missing"}:
+        return case._replace(error=TornError, says="of different times")
+    return case
 
 
 def _head(size: int, *, epoch: int = 1, key: LogKey = world.LOG_KEY) -> Edit:
@@ -138,6 +152,9 @@ def _files_alone(family: Family) -> None:
     )
     bad("half a page", "ends inside a page", TruncatedError, "ends inside a page", cut(PAGE // 2))
     bad("cut inside a page", "ends inside a page", TruncatedError, "ends inside a page", cut(9 * PAGE + 100))
+    for pages in (1, 10, 19):
+        name, says = f"cut after page {pages}", f"ends after page {pages} of 20"
+        bad(name, "page 1 says how many there are", TruncatedError, says, cut(pages * PAGE))
     bad(
         "one byte more",
         "ends inside a page",
@@ -263,6 +280,29 @@ def _pages(family: Family) -> None:
     swap = [{"file": "vault.db", "swap": [8 * PAGE, 9 * PAGE, PAGE]}]
     why = "the HMAC covers the page's number"
     family.bad("pages swapped", why, DamagedError, refused, at="read", files=_files(), edits=swap)
+
+    def put_back(page: int) -> list[Edit]:
+        return [{"file": "vault.db", "take": ["two.db", PAGE * (page - 1), PAGE]}]
+
+    why = "an older image passes its HMAC"
+    for page, says in ((1, refused), (6, "the newest batch lacks items"), (14, "the log lacks node")):
+        name = f"page {page} put back"
+        family.bad(name, why, DamagedError, says, at="read", files=_files(), edits=put_back(page))
+    for page, finds, about in (
+        (5, "slot 1: its counters", "slot 1"),
+        (7, "missing from index sqlite_autoindex_batch_1", "database"),
+        (8, "missing from index sqlite_autoindex_batch_2", "database"),
+        (13, "missing from index sqlite_autoindex_item_1", "database"),
+    ):
+        family.good(
+            f"page {page} put back",
+            why,
+            at="check",
+            files=_files(),
+            edits=put_back(page),
+            finds=finds,
+            about=about,
+        )
     for page in (4, 5, 11):
         finds = f"HMAC verification failed for page {page}"
         family.good(
@@ -350,8 +390,11 @@ def make_files() -> None:
     FOLDER.mkdir(exist_ok=True)
     if not (FOLDER / "three.db").exists():
         make_vaults(FOLDER)
-    erasing = Case("one item erased", "", erased(world.IDENTITY), None, "")
-    for case in [*READ, *CHECK, *APPEND, erasing]:
+    sound = [
+        Case("one item erased", "", erased(world.IDENTITY), None, ""),
+        Case("a second epoch", "", repaired(world.LOG_KEY), None, ""),
+    ]
+    for case in [*READ, *CHECK, *APPEND, *sound]:
         if not (FOLDER / _wal(case.name)).exists():
             make_fault(FOLDER / "three.db", FOLDER / _wal(case.name), case.fault)
 
@@ -367,10 +410,10 @@ def build() -> dict[str, Any]:
     _pages(family)
     _faults(family, "check", CHECK)
     _opening(family)
-    _faults(family, "append", APPEND)
+    _faults(family, "append", [*APPEND, *(_to_append(case) for case in READ)])
     return {
         "about": "files: what lies in a pod's folder, by the name of a file in vaults/files/. edits, in order: truncate to a size, "
-        "xor bytes from an offset on, append bytes, swap two ranges of a length, or replace the file by a text. read: the "
+        "xor bytes from an offset on, append bytes, swap two ranges of a length, take a range from a file in vaults/files/, or replace the file by a text. read: the "
         "folder is opened for reading with the identity and gives items; check: it opens and a check finds something; "
         "append: it is opened to append with the file key. A negative vector names the kind of error, or what a check finds and what that is about (database, log, items, erasures; page, policy, batch, item or slot and its number); "
         "is_warned: something is odd about log.head.",

@@ -82,6 +82,16 @@ func (d *Database) rows(types, columns, rest string) ([][]any, error) {
 	return found, nil
 }
 
+// count returns how many rows a table and its condition give.
+func (d *Database) count(rest string, arguments ...any) (int64, error) {
+	var found int64
+	row := d.connection.QueryRowContext(context.Background(), "SELECT count(*) FROM "+rest, arguments...)
+	if err := row.Scan(&found); err != nil {
+		return 0, refuse(Damaged, "the database: %v", err)
+	}
+	return found, nil
+}
+
 func typed(wanted byte, kind string, value any) (any, error) {
 	switch {
 	case wanted == 'i' && kind == "integer":

@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/sha512"
+	"encoding/binary"
 )
 
 // FORMAT.md, "The vault": SQLCipher 4's pages.
@@ -120,6 +121,11 @@ func decryptAll(file []byte, wal *WAL, pages *pageCipher) (*Image, error) {
 		count = wal.size
 	}
 	image := &Image{}
+	if !wal.hasFrame {
+		if wanted := countedPages(pages.decrypt(1, file[:pageSize])); count < wanted {
+			return nil, refuse(Truncated, "the vault ends after page %d of %d", count, wanted)
+		}
+	}
 	for number := uint32(1); number <= count; number++ {
 		page, isInLog := wal.pages[number]
 		if at := int(number-1) * pageSize; !isInLog {
@@ -137,4 +143,12 @@ func decryptAll(file []byte, wal *WAL, pages *pageCipher) (*Image, error) {
 	// A database in memory has no log: 1 stands for "rollback journal" (SQLite file format 1.3.3).
 	image.Plain[18], image.Plain[19] = 1, 1
 	return image, nil
+}
+
+// countedPages is how many pages page 1 counts (SQLite file format 1.3.7); 0 if its count is not valid.
+func countedPages(first []byte) uint32 {
+	if !bytes.Equal(first[24:28], first[92:96]) {
+		return 0
+	}
+	return binary.BigEndian.Uint32(first[28:32])
 }

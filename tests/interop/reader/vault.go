@@ -23,7 +23,7 @@ type Vault struct {
 	epoch    uint32
 	identity *Identity
 	secrets  map[uint32]*SlotSecrets
-	hasFrame bool
+	wal      *WAL
 	nodes    map[nodeAt][]byte
 	batches  []*BatchRow
 	known    []*SignedPolicy // the policies of the pod's history that count
@@ -85,7 +85,7 @@ func (v *Vault) openFile(folder string, isWhole bool) error {
 	if err != nil && kindOf(err) != Missing {
 		return err
 	}
-	v.hasFrame = readWAL(log).hasFrame
+	v.wal = readWAL(log)
 	image, err := readImage(file, log, v.FileKey)
 	if err != nil {
 		return err
@@ -281,7 +281,7 @@ func (v *Vault) checkHead(folder string) error {
 		return nil
 	case epoch > uint64(v.epoch):
 		return refuse(Rollback, "log.head has seen epoch %d", epoch)
-	case head.Size > count && !v.hasFrame:
+	case head.Size > count && !v.wal.hasFrame:
 		return refuse(Torn, "the vault is without its write-ahead log")
 	case head.Size > count:
 		return refuse(Rollback, "an older vault was put here")

@@ -79,18 +79,27 @@ func layOut(v Vector, folder string) error {
 		}
 	}
 	for _, edit := range v.object["edits"].([]any) {
-		if err := apply(edit.(object), folder); err != nil {
+		if err := apply(v, edit.(object), folder); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func apply(edit object, folder string) error {
+func apply(v Vector, edit object, folder string) error {
 	path := filepath.Join(folder, edit["file"].(string))
 	content, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
 		return err
+	}
+	if take, is := edit["take"].([]any); is {
+		source, err := os.ReadFile(filepath.Join(v.folder, "vaults", "files", take[0].(string)))
+		if err != nil {
+			return err
+		}
+		at, size := numberOf(take[1]), numberOf(take[2])
+		copy(content[at:at+size], source[at:at+size])
+		return os.WriteFile(path, content, 0o600)
 	}
 	return os.WriteFile(path, edited(content, edit), 0o600)
 }

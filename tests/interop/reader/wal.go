@@ -18,6 +18,7 @@ const (
 type WAL struct {
 	pages    map[uint32][]byte // the newest committed image of each page
 	size     uint32            // of the database, in pages, as the last commit names it; 0: nothing is committed
+	commits  int64
 	hasFrame bool
 }
 
@@ -53,6 +54,7 @@ func readWAL(log []byte) *WAL {
 		pending[number] = page
 		if size > 0 {
 			wal.size = size
+			wal.commits++
 			for each, image := range pending {
 				wal.pages[each] = image
 			}

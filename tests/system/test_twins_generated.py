@@ -15,7 +15,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,13 +90,14 @@ _again = st.integers(0, 13)
 """One of those before once more: a retry, or a declaration repeated."""
 
 
-@dataclass(frozen=True, repr=False)
 class Template:
-    """A pod that every example copies, the other's invite, and the curious one's database keys."""
+    """A pod that every example copies, the other's invite, and the curious one's database keys.
 
-    pod: TestPod
-    other: Invite
-    keys: dict[str, str]
+    No tuple and no dataclass: Hypothesis would spell it out with every example it found.
+    """
+
+    def __init__(self, pod: TestPod, other: Invite, keys: dict[str, str]) -> None:
+        self.pod, self.other, self.keys = pod, other, keys
 
 
 @pytest.fixture(scope="module", params=["extend", "closed", "infer"])

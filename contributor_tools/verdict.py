@@ -82,6 +82,20 @@ _OF_FAULTS = {
     Fault.ITEM_PATH: Exit.NOT_IN_BATCH,
     Fault.LOG_PATH: Exit.NOT_IN_LOG,
 }
+_ALTERED = "It was altered or cut. Send the item again, the same: a retry is given the same receipt."
+_ADVICE = {
+    Exit.OTHER_ITEM: "Look for the item, the id and the invite that belong together.",
+    Exit.UNKNOWN_LOG_KEY: "If the pod has a new log key, its maintainer has a new invite for you.",
+    Exit.BAD_SIGNATURE: _ALTERED,
+    Exit.NOT_IN_BATCH: _ALTERED,
+    Exit.NOT_IN_LOG: _ALTERED,
+    Exit.DAMAGED: _ALTERED,
+    Exit.MALFORMED: _ALTERED,
+    Exit.FORMAT_TOO_NEW: "Update this program.",
+    Exit.FOREIGN_POD: "Verify it with the invite of the pod that gave it.",
+    Exit.ROLLBACK: "Keep the file as it is: it is evidence that the log was rewritten.",
+}
+
 _OF_KINDS: tuple[tuple[type[VaultError], str, Exit], ...] = (
     (MalformedError, "malformed", Exit.MALFORMED),
     (FormatTooNewError, "format_too_new", Exit.FORMAT_TOO_NEW),
@@ -155,6 +169,7 @@ def verdict_lines(verdict: Proven | Unproven) -> Iterator[str]:
     """Yield the verdict for a terminal, clean."""
     if isinstance(verdict, Unproven):
         yield f"NOT PROVEN: {clean(verdict.sentence)}."
+        yield _ADVICE[verdict.exit_code]
         return
     yield "PROVEN: the pod accepted exactly this item."
     header = verdict.verified.receipt.header
@@ -176,6 +191,7 @@ def verdict_json(verdict: Proven | Unproven) -> str:
             "is_proven": False,
             "reason": verdict.reason,
             "message": verdict.sentence,
+            "advice": _ADVICE[verdict.exit_code],
             "exit_code": int(verdict.exit_code),
         }
     else:
@@ -237,7 +253,7 @@ def _unproven(error: VaultError, file: ReceiptFile, c: bytes) -> Unproven:
         return Unproven(
             error.fault.value,
             f"the receipt is for another item: it commits to {theirs}..., this item with this invite gives "
-            f"{ours}... So the content, the id or the invite is not the one it was sent with",
+            f"{ours}... The content, the id or the invite is not the one it was sent with",
             Exit.OTHER_ITEM,
         )
     if isinstance(error, DamagedError) and error.fault is not None:

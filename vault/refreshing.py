@@ -13,11 +13,16 @@ from functools import partial
 
 import msgspec
 
-from vault.errors import DamagedError, RollbackError
+from vault.errors import DamagedError, MalformedError, RollbackError
 from vault.keys import PodId
 from vault.ledger import Ledger, frontier_at, node_at
 from vault.notes import Checkpoint, epoch_of
-from vault.receipt_files import ReceiptFile, verify_receipt_file
+from vault.receipt_files import (
+    MAX_RECEIPT_FILE_BYTES,
+    ReceiptFile,
+    format_receipt_file,
+    verify_receipt_file,
+)
 from vault.refreshes import Refresh
 from vault.rows import Rows
 from vault.tree import consistency_path, inclusion_path
@@ -46,6 +51,7 @@ def refreshed(
         RollbackError: The vault's log does not continue the one the file is
             from: it is older, or another.
         DamagedError: The vault's nodes do not give its root.
+        MalformedError: The file would be longer than such a file may be.
         VaultError: As ``vault.receipt_files.verify_receipt_file``: the file does not hold.
     """
     known = verify_receipt_file(file, pod_id=pod_id, log_keys=log_keys, function_keys=function_keys)
@@ -61,6 +67,11 @@ def refreshed(
         checkpoint=ledger.checkpoint,
     )
     longer = msgspec.structs.replace(file, refreshes=(*file.refreshes, refresh))
+    if len(format_receipt_file(longer)) > MAX_RECEIPT_FILE_BYTES:
+        raise MalformedError(
+            "the receipt's file has no room for one more refresh; keep it, and refresh the receipt alone, "
+            "its second line"
+        )
     _prove(longer, pod_id, log_keys, function_keys)
     return longer
 

@@ -13,6 +13,7 @@ from vault.errors import DamagedError, ForeignPodError, MalformedError, Rollback
 from vault.keys import LogKey
 from vault.notes import Checkpoint, origin_of, read_checkpoint, sign_checkpoint
 from vault.receipt_files import (
+    MAX_RECEIPT_FILE_BYTES,
     ReceiptFile,
     VerifiedFile,
     check_continues,
@@ -206,6 +207,21 @@ def test_the_longest_refresh_fits(kept: Kept) -> None:
     assert decode_refresh(encoded) == longest
     with pytest.raises(MalformedError, match="at most 16384"):
         decode_refresh("A" * (MAX_REFRESH_CHARACTERS + 4))
+
+
+def test_a_file_that_is_full_is_said_to_be(kept: Kept) -> None:
+    """What is written can be read."""
+    once = _refreshed(kept.pod, _file(kept))
+    kept.log("more")
+    again = msgspec.structs.replace(once.refreshes[0], consistency=())
+    room = (MAX_RECEIPT_FILE_BYTES - len(format_receipt_file(once))) // (len(encode_refresh(again)) + 1)
+    fits = msgspec.structs.replace(once, refreshes=(*once.refreshes, *[again] * (room - 2)))
+    assert (
+        parse_receipt_file(format_receipt_file(_refreshed(kept.pod, fits))).refreshes[:-1] == fits.refreshes
+    )
+    full = msgspec.structs.replace(once, refreshes=(*once.refreshes, *[again] * room))
+    with pytest.raises(MalformedError, match="no room for one more refresh"):
+        _refreshed(kept.pod, full)
 
 
 def test_a_retrys_receipt_is_the_one_in_the_file(kept: Kept) -> None:

@@ -99,3 +99,23 @@ def test_checking_shows_how_far_it_is(pod: TestPod, invite: Invite, tmp_path: Pa
 
     assert terminal.end() == 0
     assert terminal.screen.splitlines()[-1] == "ok"
+
+
+def test_erasing_shows_what_goes_and_no_means_no(pod: TestPod, invite: Invite, tmp_path: Path) -> None:
+    """It is for good: the person sees the items, as many as fit, and how many more."""
+    put(pod, invite, *({"type": "Plant", "id": f"plant-{number:02}"} for number in range(25)))
+    refused = shared_pod("erase", "plants", "--from", "field-team", cwd=tmp_path)
+    refused.expect("field-team/plant-19")
+    refused.expect("... and 5 more.")
+    refused.expect("Erase 25 items for good? [y/N]")
+    refused.enter("n\n")
+    refused.expect("Nothing was erased.")
+
+    agreed = shared_pod("erase", "plants", "plant-07", cwd=tmp_path)
+    agreed.expect("Erase 1 item for good? [y/N]")
+    agreed.enter("y\n")
+    agreed.expect("Erased 1 item.")
+
+    assert (refused.end(), agreed.end()) == (1, 0)
+    assert len(succeed("ls", "plants", "--json").lines) == 20
+    assert succeed("ls", "plants", "--limit", "30").out.count("Plant") == 24

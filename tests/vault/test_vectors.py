@@ -34,7 +34,9 @@ from vault.opening import Identity, OpenedBatch, open_slot_secrets
 from vault.pod import PodConfig, PodFolder, load_log_key, parse_pod_toml
 from vault.policies import Policy, check_successor, load_policy, parse_policy
 from vault.properties import Scalar, ValueType
+from vault.public_file import parse_public
 from vault.reader import Reader, open_reader
+from vault.requests import Hold, parse_request, request_bytes
 from vault.sealing import Recipient
 from vault.slots import NONCE_BYTES, Slot, lookup_of, open_slot, wrap_file_key
 from vault.store import open_writer
@@ -403,6 +405,36 @@ def test_erasures(vector: Vector) -> None:
     ms = verify_erasure(statement, header=header, index=vector["index"], digest=digest, signers=signers)
     assert ms == vector["ms"]
     assert unpae(statement, 3)[0] == erasure_bytes(header, vector["index"], digest, ms)
+
+
+@pytest.mark.parametrize("vector", cases("requests"))
+def test_requests(vector: Vector) -> None:
+    """A maintainer of this pod asks, for this pod, under this id; everybody else asks for nothing."""
+    content, of = unhex(vector["request"]), PodId(unhex(vector["pod_id"]))
+    name, signers = unhex(vector["id"]), [unhex(key) for key in vector["signers"]]
+    if "error" in vector:
+        with refusal(vector):
+            parse_request(content, pod_id=of, request_id=name, signers=signers)
+        return
+    found = parse_request(content, pod_id=of, request_id=name, signers=signers)
+    if isinstance(found, Hold):
+        assert vector["asks"] == {"verb": "hold", "until": found.until_ms}
+    else:
+        assert vector["asks"] == {"verb": "erase", "statements": [each.hex() for each in found.statements]}
+    assert pae(request_bytes(of, name, found), *unpae(content)[1:]) == content
+
+
+@pytest.mark.parametrize("vector", cases("public-files"))
+def test_public_files(vector: Vector) -> None:
+    """Both halves are one identity's, and something can be sealed to it."""
+    if "error" in vector:
+        with refusal(vector):
+            parse_public(vector["line"])
+        return
+    found = parse_public(vector["line"])
+    assert found.recipient.kid.hex() == vector["kid"]
+    assert found.signer.hex() == vector["signer"]
+    assert found.fingerprint == vector["fingerprint"]
 
 
 @pytest.mark.parametrize("vector", cases("schema"))

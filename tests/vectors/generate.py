@@ -18,12 +18,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from tests.vectors import (
+    asking,
     batches,
     encodings,
     items,
     keys,
     links,
     policies,
+    public_files,
     receipt_files,
     slots,
     trees,
@@ -49,6 +51,8 @@ FOLDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "erasures": batches.build_erasures,
     "receipt-files": receipt_files.build,
     "tree": trees.build,
+    "requests": asking.build,
+    "public-files": public_files.build,
     "schema": vaults.build_schema,
     "vaults": vaults.build,
 }

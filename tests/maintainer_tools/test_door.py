@@ -51,6 +51,7 @@ def test_help_lists_every_command_under_its_heading() -> None:
         "Invite:",
         "Contribute:",
         "Read:",
+        "Erase:",
         "Safety:",
         "Other:",
     ]

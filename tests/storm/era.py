@@ -28,10 +28,14 @@ from vault.policies import load_policy
 
 CLIENTS = 16
 INVITES = 3
-PAUSE_SECONDS = (0.02, 0.5)
+PAUSE_SECONDS = (0.0, 0.3)
+LEAST_WORK = 20
+WORK_SECONDS = 5.0
+"""Items acknowledged between two kills, if they come in time: a rotation may keep the pod closed."""
 VICTIMS = {"group": 4, "parent": 2, "worker": 2, "writer": 4}
 """Who is killed, and how often in twelve: the writer is in the middle of a commit most of the time."""
 COMMAND_LIVES_SECONDS = (0.2, 1.2)
+COMMAND_PAUSES_SECONDS = (1.0, 6.0)
 COMMAND_SECONDS = 120
 
 
@@ -73,6 +77,7 @@ class Storm:
             client.start()
         with self._disturbed():
             for _ in range(kills):
+                self._let_work()
                 time.sleep(self._chance.uniform(*PAUSE_SECONDS))
                 self._kill(self._chance.choices([*VICTIMS], weights=[*VICTIMS.values()])[0])
         for client in self._clients:
@@ -84,6 +89,12 @@ class Storm:
         # A rotation that was killed is finished by asking for it again.
         assert self._command("rotate", str(self.pod.home), "--file-key").wait(COMMAND_SECONDS) == 0
         self.pod.policy = load_policy(self.pod.folder)
+
+    def _let_work(self) -> None:
+        """Wait until something was acknowledged again: a server that is never up is never hit at work."""
+        before, deadline = len(self.promises.acknowledged), time.monotonic() + WORK_SECONDS
+        while len(self.promises.acknowledged) < before + LEAST_WORK and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _kill(self, victim: str) -> None:
         server = self._server
@@ -134,7 +145,7 @@ class Storm:
             "snapshot": ["snapshot", str(self.pod.home), str(copy)],
             "rotation": ["rotate", str(self.pod.home), "--file-key"],
         }
-        while not stopping.wait(chance.uniform(0.2, 1.0)):
+        while not stopping.wait(chance.uniform(*COMMAND_PAUSES_SECONDS)):
             name = chance.choice([*commands])
             process = self._command(*commands[name])
             if chance.random() < 0.5:  # every second one

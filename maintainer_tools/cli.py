@@ -92,6 +92,7 @@ COMMANDS = {
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
     "audit": Entry("Safety", "Prove what a pod holds, against what was kept elsewhere.", _ours("audit")),
     "checkpoint": Entry("Safety", "Keep a checkpoint of the log elsewhere.", _ours("checkpoint")),
+    "repair": Entry("Safety", "Go on with what is left of a vault that is refused.", _ours("repair")),
     "snapshot": Entry("Safety", "Copy a pod while it is served.", _ours("snapshot")),
     "identity": Entry("Safety", "Print the secret for paper, or its public half.", _ours("identity")),
     "recovery": Entry("Safety", "Split the secret into shares on paper, or try them.", _ours("recovery")),

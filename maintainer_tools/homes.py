@@ -219,7 +219,6 @@ def alone(home: Home, patience: Patience = PATIENCE) -> Iterator[None]:
     Raises:
         LockedError: Another command has been changing it all the while.
     """
-    require_own(home)
     with _locked(home.identity_file, patience):
         yield
 

@@ -1,0 +1,304 @@
+"""`repair`: what is proven is kept, what was acknowledged once can still be told apart."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from maintainer_tools.exits import Exit
+from tests.support.maintaining import put, run, submissions, succeed, writer_of
+from tests.support.pods import TestPod
+from vault.errors import RollbackError, TornError
+from vault.links import Invite
+from vault.notes import Checkpoint, origin_of, read_checkpoint, sign_checkpoint
+from vault.policies import load_policy
+from vault.tree import EMPTY_ROOT
+
+SEEN = Path("plants/seen.checkpoint")
+POD = Path("plants/pod")
+RECEIPTS = Path("receipts")
+TEXT = {"type": "Note", "latinName": "x" * 700}
+BATCHES = 6
+KILLER = """
+import os, sys
+from pathlib import Path
+left = int(sys.argv.pop(1))
+def killing(function):
+    def call(*arguments, **more):
+        global left
+        left -= 1
+        if not left:
+            os._exit(9)
+        return function(*arguments, **more)
+    return call
+os.fsync = killing(os.fsync)
+Path.replace = killing(Path.replace)
+Path.unlink = killing(Path.unlink)
+from maintainer_tools.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def yesterday(pod: TestPod, invite: Invite) -> Path:
+    """A copy of the pod's files after four batches; it has six by now. Every item's receipt is kept."""
+    RECEIPTS.mkdir()
+    for number in range(1, BATCHES + 1):
+        items = [{**TEXT, "id": f"item-{number}-{place}"} for place in (1, 2)]
+        wanted = [
+            msgspec.structs.replace(each, wants_receipt=True) for each in submissions(pod, invite, items)
+        ]
+        writer = writer_of(pod, invite)
+        answers = writer.commit(load_policy(pod.folder), wanted)
+        assert writer.close()
+        for place, answer in enumerate(answers, 1):
+            (RECEIPTS / f"{number}-{place}").write_text(answer.receipt or "")
+        if number == 4:
+            shutil.copytree(POD, "yesterday")
+    return Path("yesterday")
+
+
+def put_back(yesterday: Path, *names: str) -> None:
+    """Put some of the files back to yesterday's."""
+    for name in names:
+        shutil.copy(yesterday / name, POD / name)
+
+
+def audited(*options: str | Path) -> Any:
+    """The JSON of an audit."""
+    return run("audit", "plants", *options, "--json").json
+
+
+def upheld() -> set[str]:
+    """Which receipts an audit upholds."""
+    refused = {finding.split()[1].rstrip(":") for finding in audited("--receipts", RECEIPTS)["findings"]}
+    return {path.name for path in RECEIPTS.iterdir()} - refused
+
+
+def receipts_of(*batches: int) -> set[str]:
+    """The names of their receipts."""
+    return {f"{batch}-{place}" for batch in batches for place in (1, 2)}
+
+
+def refuses_to_serve(pod: TestPod, invite: Invite) -> bool:
+    """Whether a server would answer 503."""
+    try:
+        writer = writer_of(pod, invite)
+    except (RollbackError, TornError):
+        return True
+    assert writer.close()
+    return False
+
+
+def test_a_rolled_back_vault_goes_on_in_a_new_epoch(pod: TestPod, invite: Invite, yesterday: Path) -> None:
+    """Two batches are lost, which their receipts show; all others are upheld, in their own epoch."""
+    put_back(yesterday, "vault.db")
+    assert refuses_to_serve(pod, invite)
+
+    ended = succeed("repair", "plants", "--yes", "--json")
+    assert not refuses_to_serve(pod, invite)
+    put(pod, invite, {**TEXT, "id": "item-7-1"})
+
+    (before,) = Path("plants").glob("before-repair-*")
+    assert "the vault holds 4 batches, log.head has seen 6" in ended.err
+    assert "Kept: 4 of the 4 batches in this vault, the newest of 2025-11-21" in ended.err
+    assert "Receipts of batches 5 to 6 of epoch" in ended.err
+    assert ended.json == {
+        "message_type": "repaired",
+        "epoch": 2,
+        "batches": 4,
+        "left_out": 0,
+        "missing": 2,
+        "folder": str(before),
+    }
+    assert (before / "vault.db").read_bytes() == (yesterday / "vault.db").read_bytes()
+    assert not (before / "log.key").exists()
+    assert succeed("check", "plants").lines == ["ok"]
+    report = audited()
+    assert (report["findings"], report["proven"], report["batches"]) == ([], [[1, 5]], 5)
+    assert upheld() == receipts_of(1, 2, 3, 4)
+    assert read_checkpoint(SEEN.read_bytes()).origin.endswith("/2")
+    assert read_checkpoint((POD / "log.head").read_bytes()).size == 5
+
+
+def test_checkpoints_of_before_are_upheld_as_far_as_batches_were_kept(yesterday: Path) -> None:
+    """Who kept the newest learns that two are gone; who kept an earlier one, that nothing of theirs is."""
+    succeed("checkpoint", "export", "plants", "newest.checkpoint")
+    put_back(yesterday, "vault.db")
+    succeed("repair", "plants", "--yes")
+
+    newest = audited("--since", "newest.checkpoint")
+    earlier = audited("--since", yesterday / "log.head")
+
+    assert "kept its first 4 batches as they were, newest.checkpoint has seen 6" in newest["findings"][0]
+    assert earlier["findings"] == []
+
+
+def test_the_vault_of_before_the_repair_is_refused_from_then_on(
+    pod: TestPod, invite: Invite, yesterday: Path
+) -> None:
+    """Two epochs cannot be mixed up."""
+    put_back(yesterday, "vault.db")
+    succeed("repair", "plants", "--yes")
+    put_back(yesterday, "vault.db")
+
+    assert refuses_to_serve(pod, invite)
+    again = succeed("repair", "plants", "--yes", "--json").json
+    assert not refuses_to_serve(pod, invite)
+    assert again["epoch"] == 3
+    assert audited()["findings"] == []
+    assert upheld() == receipts_of(1, 2, 3, 4)
+
+
+def test_what_only_the_home_has_seen_can_be_given_up_too(yesterday: Path) -> None:
+    """File and head were put back together: a server notices nothing."""
+    succeed("audit", "plants")
+    put_back(yesterday, "vault.db", "log.head")
+
+    ended = succeed("repair", "plants", "--yes", "--json")
+
+    assert "seen.checkpoint has seen 6" in ended.err
+    assert (ended.json["epoch"], ended.json["missing"]) == (2, 2)
+    assert audited()["findings"] == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE item SET sealed = zeroblob(length(sealed)) WHERE seq = 5",
+        "UPDATE batch SET header = x'00' WHERE batch = 3",
+        "DELETE FROM batch WHERE batch = 3",
+    ],
+)
+@pytest.mark.usefixtures("yesterday")
+def test_a_batch_that_is_not_proven_is_left_out(pod: TestPod, invite: Invite, sql: str) -> None:
+    """Every other keeps its items, their seq and their receipts; counters are those of what is kept."""
+    before = [item.id for item in pod.items()]
+    with pod.forging() as vault:
+        vault.execute(sql)
+
+    ended = succeed("repair", "plants", "--yes", "--json")
+
+    assert (ended.json["batches"], ended.json["left_out"]) == (5, 1)
+    assert succeed("check", "plants").lines == ["ok"]
+    assert [item.id for item in pod.items()] == [name for name in before if "item-3-" not in name]
+    with pod.reader() as reader:
+        assert [item.seq for item in reader.items()] == [1, 2, 3, 4, 7, 8, 9, 10, 11, 12]
+        assert read_checkpoint(reader.meta.earlier[1]).size == 2
+    assert upheld() == receipts_of(1, 2, 4, 5, 6)
+    put(pod, invite, {**TEXT, "id": "item-3-1"})
+    assert audited()["findings"] == []
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_a_damaged_page_costs_the_batches_on_it(pod: TestPod) -> None:
+    """Whichever page of an item it is."""
+    content = bytearray((POD / "vault.db").read_bytes())
+    content[-5 * 4096 + 50] ^= 1
+    (POD / "vault.db").write_bytes(content)
+    left = audited("--log-only")
+
+    ended = succeed("repair", "plants", "--yes", "--json")
+
+    assert left["unproven"]
+    assert ended.json["left_out"] == sum(last - first + 1 for first, last in left["unproven"])
+    assert pod.check().findings == []
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_a_vault_of_which_nothing_is_proven_begins_anew(pod: TestPod, invite: Invite) -> None:
+    """An empty log, in the next epoch; what was there stays in the copy."""
+    with pod.forging() as vault:
+        vault.execute("UPDATE batch SET checkpoint = x'00', signature = zeroblob(64)")
+        vault.execute("DELETE FROM node")
+        vault.execute("DELETE FROM policy WHERE revision > 1")
+        vault.execute("UPDATE policy SET slots_json = x'00'")
+
+    ended = succeed("repair", "plants", "--yes", "--json")
+    put(pod, invite, {**TEXT, "id": "item-1-1"})
+
+    assert (ended.json["epoch"], ended.json["batches"]) == (2, 0)
+    with pod.reader() as reader:
+        end = Checkpoint(origin_of(pod.policy.pod_id, 1), 0, EMPTY_ROOT)
+        assert reader.meta.earlier[1] == sign_checkpoint(end, pod.keys.log_key)
+    assert audited()["findings"] == []
+    assert [item.id for item in pod.items()] == ["item-1-1"]
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_a_whole_vault_is_left_alone(pod: TestPod) -> None:
+    """Nothing is begun anew without need."""
+    before = pod.digests()
+
+    ended = succeed("repair", "plants", "--yes")
+
+    assert "there is nothing to repair" in ended.err
+    assert pod.digests() == before
+
+
+def test_nobody_is_repaired_unasked(pod: TestPod, yesterday: Path) -> None:
+    """A script that does not say --yes changes nothing."""
+    put_back(yesterday, "vault.db")
+    before = pod.digests()
+
+    assert run("repair", "plants").code == Exit.USAGE
+    assert pod.digests() == before
+    assert list(Path("plants").glob("before-repair-*")) == []
+
+
+@pytest.mark.parametrize("name", ["log.key", "vault.db"])
+def test_a_copy_is_not_repaired(yesterday: Path, name: str) -> None:
+    """Nor what is not there."""
+    put_back(yesterday, "vault.db")
+    (POD / name).unlink()
+
+    assert run("repair", "plants", "--yes").code == Exit.MISSING
+
+
+def test_an_altered_witness_gives_nothing_up(yesterday: Path) -> None:
+    """It is put back, or removed, first."""
+    put_back(yesterday, "vault.db")
+    SEEN.write_bytes(b"nothing\n")
+
+    assert run("repair", "plants", "--yes").code == Exit.MALFORMED
+    assert SEEN.read_bytes() == b"nothing\n"
+
+
+def test_a_repair_killed_at_any_moment_leaves_either(pod: TestPod, yesterday: Path, tmp_path: Path) -> None:
+    """The old vault, still refused, or the new one; and another repair goes on."""
+    shutil.copytree("plants", "original")
+    environment = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[2])}
+    outcomes = []
+    for moment in range(1, 200):
+        shutil.rmtree("plants")
+        shutil.copytree("original", "plants")
+        put_back(yesterday, "vault.db")
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLER, str(moment), "repair", "plants", "--yes"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        report = audited()
+        assert [last for _, last in report["proven"]] == [4]
+        is_old = any("log.head has seen 6" in finding for finding in report["findings"])
+        assert is_old or report["findings"] == []
+        outcomes.append((killed.returncode, is_old))
+        if killed.returncode == 0:
+            break
+        succeed("repair", "plants", "--yes")
+        assert audited()["findings"] == []
+
+    assert outcomes[-1] == (0, False)
+    assert {code for code, _ in outcomes[:-1]} == {9}
+    assert (9, True) in outcomes
+    assert (9, False) in outcomes
+    assert pod.check().findings == []

@@ -4,10 +4,12 @@
 // project and knows of its format only what vault/FORMAT.md says under "Log
 // proofs", "Receipts", "Refreshes" and "Receipt files".
 //
-//	tlog VKEY FILE...
+//	tlog receipts VKEY FILE...
+//	tlog vectors FILE...
 //
 // VKEY is the log's key as C2SP signed-note writes it. For each file it prints
 // one line of JSON: the sizes of the logs that were verified, or why not.
+// Vectors are those of vault/testdata/tree/inclusion and tree/consistency.
 package main
 
 import (
@@ -45,15 +47,20 @@ type verdict struct {
 }
 
 func main() {
-	verifier, err := note.NewVerifier(os.Args[1])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	verify, files := checkVector, os.Args[2:]
+	if os.Args[1] == "receipts" {
+		verifier, err := note.NewVerifier(os.Args[2])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		verify, files = func(name string) ([]int64, error) { return check(name, verifier) }, os.Args[3:]
 	}
 	out := json.NewEncoder(os.Stdout)
-	for _, name := range os.Args[2:] {
+	for _, name := range files {
 		found := verdict{File: name}
-		if found.Sizes, err = check(name, verifier); err != nil {
+		var err error
+		if found.Sizes, err = verify(name); err != nil {
 			found.Error = err.Error()
 		}
 		if err := out.Encode(found); err != nil {

@@ -89,6 +89,7 @@ COMMANDS = {
     "join": Entry("Read", "Read a pod that another maintainer has.", _ours("join")),
     "withdrawals": Entry("Erase", "List what contributors want back.", _ours("withdrawals")),
     "erase": Entry("Erase", "Erase items for good.", _ours("erase")),
+    "doctor": Entry("Safety", "Examine a home or a server's pod, and say what mends it.", _ours("doctor")),
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
     "audit": Entry("Safety", "Prove what a pod holds, against what was kept elsewhere.", _ours("audit")),
     "checkpoint": Entry("Safety", "Keep a checkpoint of the log elsewhere.", _ours("checkpoint")),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +18,8 @@ from typing import NoReturn
 import click
 
 from maintainer_tools.console import put, say, warn
+from maintainer_tools.findings import Finding, Mark, lines_of, ok
+from maintainer_tools.ground import examine_ground, examine_listening, examine_versions
 from maintainer_tools.homes import find_pod
 from vault.errors import MissingError, VaultError
 from vault.pod import PodFolder, load_log_key
@@ -112,6 +115,25 @@ def _say_what_is_served(folders: Sequence[Path], host: str, port: int) -> None:
     say(
         f"Serving {count} at {host} port {port}. Ctrl-C stops it; what was accepted is kept. Its log follows."
     )
+    for line in lines_of(_self_check(folders, host)):
+        say(line)
+
+
+def _self_check(folders: Sequence[Path], host: str) -> list[Finding]:
+    """Examine what the server stands on: all that is not well, and one line for each matter that is."""
+    findings = [examine_versions(), examine_listening(host)]
+    well: dict[str, list[Finding]] = {}
+    for folder in folders:
+        for finding in examine_ground(PodFolder(folder), time.perf_counter, time.time()):
+            if finding.mark is Mark.OK:
+                well.setdefault(finding.matter, []).append(finding)
+            else:
+                findings.append(finding._replace(sentence=f"{folder.name}: {finding.sentence}"))
+    for matter, alike in well.items():
+        if len(alike) == len(folders):
+            many = f"as it should be, for {len(folders)} pods"
+            findings.append(alike[0] if len(alike) == 1 else ok(matter, many))
+    return findings
 
 
 def _warn_if_unfit(folder: Path) -> None:

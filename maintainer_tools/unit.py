@@ -7,12 +7,12 @@ its sight. systemd.exec(5), systemd.service(5), systemd.kill(5).
 
 from __future__ import annotations
 
-import ipaddress
 import pwd
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from maintainer_tools.ground import is_loopback
 from vault.errors import MalformedError
 from vault.founding import IDENTITY_FILE
 
@@ -138,11 +138,7 @@ def _out_of_sight(pods: Sequence[Path]) -> Iterator[str]:
 
 def _loopback_only(host: str) -> Iterator[str]:
     """A server behind a proxy of this machine speaks to nobody else."""
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if is_loopback:
+    if is_loopback(host):
         yield "IPAddressDeny=any"
         yield "IPAddressAllow=localhost"
 

@@ -168,6 +168,21 @@ def test_a_pod_that_cannot_take_items_is_mentioned(pod: TestPod) -> None:
     assert "copy/pod cannot take items in: log.key" in warnings[1]
 
 
+def test_what_a_server_stands_on_is_said_before_it_serves(pod: TestPod) -> None:
+    """A line each: what runs, who may read the files and overhear, how the disk syncs."""
+    make_pod(Path("open")).folder.log_key.chmod(0o644)
+
+    with _running("serve", pod.home, "open", "--host", "0.0.0.0") as running:  # noqa: S104  # what is warned of
+        said = "\n".join(running.said)
+
+    assert "ok    versions" in said
+    assert "ok    clock      as it should be, for 2 pods" in said
+    assert "warn  listening  at 0.0.0.0, in clear" in said
+    assert "FAIL  modes      pod: others on this machine may read log.key" in said
+    assert "-> chmod go= " in said
+    assert "sync " in said
+
+
 def test_demo_prints_a_line_that_works_and_serves_again() -> None:
     """Paste, list: no key on a command line, and the same pod the next day."""
     with _running("demo", "demo-pod") as running:

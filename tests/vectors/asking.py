@@ -72,6 +72,7 @@ def _bad(family: Family) -> None:
         ("no time", "LE64", MalformedError, "8-byte", _signed(*_HOLD[:3], b"")),
         ("statements without a list", "a pae", MalformedError, "before its count", _erase(b"")),
         ("statements cut", "exact lengths", MalformedError, "", _erase(pae(*_STATEMENTS)[:-1])),
+        ("request/v2, cut", "a label is read once its fields are", MalformedError, "", pae(pae(b"request/v2", *_HOLD)[:-1], signer.signer, bytes(64))),
         ("no verb", "four fields follow the label", MalformedError, "4 fields", _signed(*_HOLD[:2])),
         ("a field more", "four fields follow the label", MalformedError, "4 fields", _signed(*_HOLD, b"")),
         ("no signature", "three fields", MalformedError, "3 fields", pae(text, signer.signer)),

@@ -49,7 +49,7 @@ func readCheckpoint(note []byte) (*Checkpoint, error) {
 		return nil, refuse(Malformed, "a note is UTF-8")
 	}
 	whole := string(note)
-	if strings.ContainsFunc(whole, func(r rune) bool { return r < 0x20 && r != '\n' || r == 0x7f }) {
+	if strings.ContainsFunc(whole, func(r rune) bool { return r < 0x20 && r != '\n' }) {
 		return nil, refuse(Malformed, "a control character in a note")
 	}
 	at := strings.LastIndex(whole, "\n\n")

@@ -74,32 +74,21 @@ func requireLabel(found []byte, label string) error {
 	return refuse(Malformed, "a label other than %s", label)
 }
 
-// splitLabelled splits a list whose first field is a label. A later label counts before everything else.
+// splitLabelled splits a list whose first field is a label, which counts before the number of fields.
 func splitLabelled(joined []byte, label string, count int) ([][]byte, error) {
 	fields, err := split(joined)
-	first := firstField(joined)
-	if first != nil {
-		if labelErr := requireLabel(first, label); labelErr != nil {
-			return nil, labelErr
-		}
-	}
 	if err != nil {
+		return nil, err
+	}
+	first := []byte{}
+	if len(fields) > 0 {
+		first = fields[0]
+	}
+	if err := requireLabel(first, label); err != nil {
 		return nil, err
 	}
 	if len(fields) != count {
 		return nil, refuse(Malformed, "%d fields where %d were expected", len(fields), count)
 	}
 	return fields, nil
-}
-
-// firstField returns the first field if it is whole, whatever follows it.
-func firstField(joined []byte) []byte {
-	if len(joined) < 16 || binary.LittleEndian.Uint64(joined) == 0 {
-		return nil
-	}
-	length := binary.LittleEndian.Uint64(joined[8:])
-	if length > uint64(len(joined)-16) {
-		return nil
-	}
-	return joined[16 : 16+length]
 }

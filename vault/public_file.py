@@ -8,6 +8,7 @@ only people can tell: they compare fingerprints. FORMAT.md, "Public key file".
 from __future__ import annotations
 
 import hashlib
+import re
 
 import msgspec
 
@@ -22,7 +23,7 @@ MAX_PUBLIC_CHARACTERS = 4096
 """Longest public key file read; ours has 1,774."""
 
 _MARK = "shared-pod-public/v1 "
-_LATER = "shared-pod-public/v"
+_LATER = re.compile(r"\Ashared-pod-public/v(?!1 )[1-9][0-9]{0,8} ")
 _WHAT = "public key"
 _SIGNATURE_BYTES = 64
 _BYTES = RECIPIENT_BYTES + KEY_BYTES + _SIGNATURE_BYTES
@@ -72,7 +73,7 @@ def parse_public(line: str) -> PublicKey:
         MalformedError: Anything else than a public key, or one nobody can seal to.
         DamagedError: Its signature does not hold: it was altered.
     """
-    if line.startswith(_LATER) and not line.startswith(_MARK):
+    if _LATER.match(line):
         raise FormatTooNewError("public key: it is of a later format; update shared-pod")
     if not line.startswith(_MARK):
         raise MalformedError("public key: what `identity public` prints was expected")

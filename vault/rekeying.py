@@ -8,6 +8,7 @@ Not here: the vault's file (``vault.rewriting``). FORMAT.md, "Slots" and
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from vault.encoding import pae
@@ -21,7 +22,7 @@ from vault.sealing import SUITE_BYTE, Entropy, file_key_info, seal_to_each
 from vault.slots import NONCE_BYTES, wrap_file_key
 
 _MARK = "shared-pod-rotation/v1 "
-_LATER = "shared-pod-rotation/v"
+_LATER = re.compile(r"\Ashared-pod-rotation/v(?!1 )[1-9][0-9]{0,8} ")
 _WHAT = "rotation"
 
 
@@ -95,7 +96,7 @@ def parse_rotation(line: str, identity: Identity, pod_id: PodId) -> FileKey:
         WrongKeyError: Sealed to another identity.
         DamagedError: It does not open, or holds no key.
     """
-    if line.startswith(_LATER) and not line.startswith(_MARK):
+    if _LATER.match(line):
         raise FormatTooNewError("rotation: it is of a later format; update shared-pod")
     if not line.startswith(_MARK):
         raise MalformedError("rotation: what `rotate --file-key` leaves when it is interrupted was expected")

@@ -367,3 +367,42 @@ def test_what_is_swapped_on_the_way_is_not_believed(
     assert not (pod.home / "rotation").exists()
     put(pod, other, NOTE)
     assert _count() == 3
+
+
+def test_a_rename_that_fails_is_said_and_leaves_the_old_vault(
+    pod: TestPod, invite: Invite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the operating system: the pod goes on under the old key, and the command can be run again."""
+    put(pod, invite, NOTE)
+    before = pod.folder.vault.read_bytes()
+
+    def refuse(path: Path, target: Path) -> Path:
+        if Path(target).name == "vault.db":
+            raise PermissionError(1, "Operation not permitted")
+        return replace(path, target)
+
+    replace = Path.replace
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        assert run(*ROTATE).code == 26
+    assert pod.folder.vault.read_bytes() == before
+    assert _count() == 1
+    succeed(*ROTATE)
+    assert _count() == 1
+
+
+def test_what_cannot_be_removed_at_the_end_is_said(pod: TestPod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rotation is done; the same command tidies."""
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name == "rotation":
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok=missing_ok)
+
+    unlink = Path.unlink
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        assert run("rotate", pod.home, "--file-key").code == 26
+    assert _count(pod.home) == 0
+    succeed("rotate", pod.home, "--file-key")
+    assert not (pod.home / "rotation").exists()

@@ -222,3 +222,21 @@ def test_an_edit_by_hand_is_signed_on_the_way(pod: TestPod, invite: Invite) -> N
     put(pod, invite, NOTE)
     assert _count() == 1
     assert load_policy(pod.folder).pod_toml.endswith(b"# by hand\n")
+
+
+def test_a_rename_that_fails_leaves_the_old_identity(pod: TestPod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It still opens everything; the same command goes on."""
+
+    def refuse(path: Path, target: Path) -> Path:
+        if Path(path).name == "identity.next":
+            raise PermissionError(1, "Operation not permitted")
+        return replace(path, target)
+
+    replace = Path.replace
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        assert run("rotate", pod.home, "--identity").code == 26
+    assert _identity(pod.home) == pod.keys.identity
+    assert _count(pod.home) == 0
+    succeed("rotate", pod.home, "--identity")
+    assert _identity(pod.home) != pod.keys.identity

@@ -20,10 +20,12 @@ import pytest
 
 from tests.support.golang import build, go
 from tests.support.invites import write_invite
+from tests.support.maintaining import succeed
 from tests.support.pods import PATIENCE, TestPod, new_pod
 from tests.support.vectors import TESTDATA
 from vault.erasures import sign_erasure
 from vault.errors import VaultError
+from vault.identity_file import parse_identity
 from vault.opening import Identity
 from vault.pod import PodFolder
 from vault.reader import StoredItem, open_reader
@@ -138,12 +140,16 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _assert_same_items(reader: Path, pod: TestPod, identity: Path | None = None) -> int:
-    """Both read the same from a snapshot; return how much that is."""
+def _assert_same_items(reader: Path, pod: TestPod, joined: Path | None = None) -> int:
+    """Both read the same from a snapshot, with the keys of one home; return how much that is."""
+    home = joined or pod.home
+    keys = [home / "identity", home / "signer"] if joined else [home / "identity"]
+    identity = parse_identity(keys[0].read_bytes(), str)
     with private_snapshot(pod.folder.path, PATIENCE) as copy:
-        found = lines(reader, "items", copy, identity or pod.home / "identity")
-        assert lines(reader, "check", copy, identity or pod.home / "identity") == []
-        with open_reader(PodFolder(copy), pod.keys.identity) as ours:
+        found = lines(reader, "items", copy, *keys)
+        assert lines(reader, "check", copy, *keys) == []
+        trusted = pod.keys.identity.signer if joined else None
+        with open_reader(PodFolder(copy), identity, trusted) as ours:
             expected = [_as_line(item) for item in ours.items()]
     assert _canonical(found) == _canonical(expected)
     return len(expected)
@@ -178,6 +184,33 @@ def test_it_accepts_an_erasure(reader: Path, pod: TestPod) -> None:
     with pod.writer() as writer:
         assert writer.erase(pod.policy, [statement]).items == 1
     assert _assert_same_items(reader, pod) == len(PAYLOADS) + 3 - 1
+
+
+def test_it_reads_under_new_keys(reader: Path, pod: TestPod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file key, another identity: old batches and new ones."""
+    _fill(pod)
+    monkeypatch.chdir(pod.home.parent)
+    succeed("rotate", pod.home, "--file-key")
+    assert _assert_same_items(reader, pod) == len(PAYLOADS) + 3
+    succeed("rotate", pod.home, "--identity")
+    assert _assert_same_items(reader, pod) == len(PAYLOADS) + 3
+
+
+def test_it_reads_as_a_colleague_does(
+    reader: Path, pod: TestPod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipient that came later, by the rows of rewrap; a home that trusts another's signer."""
+    _fill(pod)
+    monkeypatch.chdir(tmp_path)
+    succeed("identity", "new", "ada")
+    Path("ada.pub").write_bytes(succeed("identity", "public", "ada").raw)
+    succeed("recipient", "add", pod.home, "ada.pub", "--name", "ada")
+    succeed("rewrap", pod.home)
+    succeed("snapshot", pod.home, "copy")
+    Path("home.pub").write_bytes(succeed("identity", "public", pod.home).raw)
+    succeed("join", "ada", "--pod", "copy", "--maintainer", "home.pub")
+    assert _assert_same_items(reader, pod) == len(PAYLOADS) + 3
+    assert _assert_same_items(reader, pod, tmp_path / "ada") == len(PAYLOADS) + 3
 
 
 def test_it_verifies_receipts_with_an_invite_alone(reader: Path, pod: TestPod, tmp_path: Path) -> None:

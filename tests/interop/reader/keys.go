@@ -99,6 +99,7 @@ type Identity struct {
 	Recipient []byte
 	Kid       []byte
 	Signer    []byte
+	Trusts    []byte // the signer whom this home trusts: its own, unless it joined another's pod
 }
 
 func newIdentity(secret []byte) (*Identity, error) {
@@ -107,7 +108,8 @@ func newIdentity(secret []byte) (*Identity, error) {
 		return nil, err
 	}
 	recipient := private.PublicKey().Bytes()
-	return &Identity{private, recipient, hash(recipient), publicKey(deriveIdentity(secret, "sign"))}, nil
+	signer := publicKey(deriveIdentity(secret, "sign"))
+	return &Identity{private, recipient, hash(recipient), signer, signer}, nil
 }
 
 // readRecipient returns the kid of what can be sealed to.

@@ -1,12 +1,12 @@
 // Reader is a second reader of a shared pod, written from vault/FORMAT.md alone.
 //
 //	reader vectors TESTDATA               run every golden vector; print those that fail, and how many there were
-//	reader items FOLDER IDENTITY          print the items of a pod folder, a line of JSON each
-//	reader check FOLDER IDENTITY          print everything that is wrong with a pod folder, a line of JSON each
+//	reader items FOLDER IDENTITY [SIGNER] print the items of a pod folder, a line of JSON each
+//	reader check FOLDER IDENTITY [SIGNER] print everything that is wrong with a pod folder, a line of JSON each
 //	reader receipt INVITE [C] < RECEIPT   verify a receipt with the keys of an invite; print what it proves
 //	reader schema FOLDER IDENTITY         print the tables, indexes and triggers of a vault
 //
-// IDENTITY and INVITE are names of files. Exit code 1: something failed, with its kind on the last line of stderr.
+// IDENTITY, SIGNER and INVITE are names of files; SIGNER is a home's that joined another's pod. Exit code 1: something failed, with its kind on the last line of stderr.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 func main() {
@@ -36,10 +37,10 @@ func run(arguments []string, out io.Writer) (bool, error) {
 	if len(arguments) >= 2 && arguments[0] == "receipt" {
 		return true, printReceipt(arguments[1:], out)
 	}
-	if len(arguments) != 3 {
+	if len(arguments) != 3 && len(arguments) != 4 {
 		return false, fmt.Errorf("usage: reader vectors|items|check|receipt|schema ...")
 	}
-	identity, err := loadIdentity(arguments[2])
+	identity, err := loadIdentity(arguments[2:])
 	if err != nil {
 		return false, err
 	}
@@ -54,8 +55,8 @@ func run(arguments []string, out io.Writer) (bool, error) {
 	return false, fmt.Errorf("%s is no command of the reader", arguments[0])
 }
 
-func loadIdentity(path string) (*Identity, error) {
-	content, err := os.ReadFile(path)
+func loadIdentity(paths []string) (*Identity, error) {
+	content, err := os.ReadFile(paths[0])
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +66,16 @@ func loadIdentity(path string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newIdentity(secret)
+	identity, err := newIdentity(secret)
+	if err != nil || len(paths) == 1 {
+		return identity, err
+	}
+	trusted, err := os.ReadFile(paths[1])
+	if err != nil {
+		return nil, err
+	}
+	identity.Trusts, err = parseDigits(strings.TrimSuffix(string(trusted), "\n"))
+	return identity, err
 }
 
 func printVectors(testdata string, out io.Writer) (bool, error) {

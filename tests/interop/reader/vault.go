@@ -63,7 +63,7 @@ func openPair(folder string, identity *Identity) (*Vault, error) {
 	if v.Policy, err = verifyPolicy(podToml, slotsJSON, true); err != nil {
 		return nil, err
 	}
-	if !v.Policy.reaches([][]byte{identity.Signer}, v.Policy.Signer) {
+	if !v.Policy.reaches([][]byte{identity.Trusts}, v.Policy.Signer) {
 		return nil, refuse(Policy, "the identity never endorsed the policy's signer")
 	}
 	info := pae([]byte("file-key/v1"), []byte{suite}, v.Policy.PodID)

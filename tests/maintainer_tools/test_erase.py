@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from maintainer_tools.carrying_out import carry_out, pending_requests
+from maintainer_tools.carrying_out import STATEMENTS_A_REQUEST, carry_out, pending_requests
 from maintainer_tools.homes import find_home
 from tests.ingest.test_requests import server_is_closed
 from tests.support.maintaining import RECEIVED_MS, put, put_forged, run, submissions, succeed, writer_of
@@ -23,7 +23,7 @@ from vault.links import Invite
 from vault.locks import Patience, copying, hold_vault
 from vault.opening import Identity
 from vault.policies import load_policy
-from vault.requests import Erase, Hold, requests_folder, sign_request, write_request
+from vault.requests import MAX_REQUEST_BYTES, Erase, Hold, requests_folder, sign_request, write_request
 from vault.store import Writer
 
 ROSE = {"type": "Plant", "id": "rose-1", "latinName": "Rosa canina"}
@@ -345,3 +345,11 @@ def test_a_receipt_of_an_item_that_was_lost_is_no_receipt_of_an_erased_one(
     ended = run("receipt", "status", "plants", receipt)
     assert ended.code == 23
     assert "gone without a statement" in ended.err
+
+
+def test_a_full_request_is_one_a_server_reads(pod: TestPod, invite: Invite) -> None:
+    """Else it would lie there for ever."""
+    put(pod, invite, ROSE)
+    statements = statements_of(pod, ["rose-1"]) * STATEMENTS_A_REQUEST
+    content = sign_request(pod.policy.pod_id, bytes(16), Erase(tuple(statements)), pod.keys.identity)
+    assert len(content) < MAX_REQUEST_BYTES

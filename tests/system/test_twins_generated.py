@@ -75,6 +75,10 @@ _declarations = st.fixed_dictionaries(
     },
     optional={"id": st.sampled_from(IDS)},
 )
+_withdrawals = st.fixed_dictionaries(
+    {"type": st.just("Withdrawal"), "targetItemId": st.sampled_from((*IDS, "never-sent", "bad id"))},
+    optional={"id": st.sampled_from(IDS), "text": st.just("a")},
+)
 _broken = st.sampled_from(
     ({}, {"type": "Note", "id": "bad id"}, {"type": "No te"}, {"type": "Note", "text": ["list"]}, [1], None)
 )
@@ -82,7 +86,7 @@ _requests = st.builds(
     Request,
     owner=st.sampled_from(("right",) * 8 + ("upper", "unknown", "malformed")),
     key=st.sampled_from(("curious",) * 8 + ("limited",) * 3 + ("revoked", "expired", "wrong", "malformed")),
-    payload=_items | _declarations | _broken,
+    payload=_items | _declarations | _withdrawals | _broken,
     wants_receipt=st.booleans(),
     is_cut=st.sampled_from((False,) * 15 + (True,)),
 )

@@ -11,8 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.golang import build
 from tests.support.receipts import Kept, keep
 from tests.support.vectors import TESTDATA, vectors
 from vault.errors import VaultError
@@ -34,33 +33,10 @@ SOURCE = Path(__file__).parent / "tlog"
 SIZES = range(4, 20)
 
 
-def _go(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    return subprocess.run(
-        ["go", *arguments],
-        cwd=SOURCE,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Go program, built."""
-    if shutil.which("go") is None:
-        pytest.skip("Go is not installed here, so no other implementation checks our receipts")
-    fetched = _go("mod", "download")
-    if fetched.returncode and "SECURITY ERROR" not in fetched.stderr:
-        pytest.skip(
-            f"Go cannot get golang.org/x/mod here, so nothing else checks our receipts: {fetched.stderr}"
-        )
-    built = tmp_path_factory.mktemp("go") / "tlog"
-    made = _go("build", "-o", built, ".")
-    assert made.returncode == 0, fetched.stderr + made.stderr
-    return built
+    return build(SOURCE, tmp_path_factory.mktemp("go") / "tlog")
 
 
 def _verifier_key(origin: str, public: bytes) -> str:

@@ -43,7 +43,7 @@ from vault.store import open_writer
 from vault.views import open_view, seal_view
 
 Vector = dict[str, Any]
-MINIMUM = 900
+MINIMUM = 1_400
 """Vectors of format 1; a later format adds to them."""
 
 

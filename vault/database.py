@@ -65,7 +65,7 @@ def create(path: Path, file_key: FileKey, *, meta: Mapping[str, bytes], policy_r
 
     Raises:
         StorageError: ``path`` exists already, or cannot be made. What was made
-            so far is removed.
+            so far is removed, unless that is refused too.
         DiskFullError: No space is left; likewise.
     """
     _make_empty(path)
@@ -251,8 +251,10 @@ def _fill(path: Path, file_key: FileKey, meta: Mapping[str, bytes], policy_row: 
 
 
 def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    # A disk that refuses this too must not hide what it refused first.
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + suffix).unlink()
 
 
 def _upgrade(connection: WritingConnection, missing: Sequence[Step]) -> None:

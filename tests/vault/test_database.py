@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -162,6 +163,23 @@ def test_a_vault_that_could_not_be_finished_is_removed(
     with pytest.raises(DiskFullError):
         make_vault(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_half_made_vault_that_cannot_be_removed_does_not_hide_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails one call often fails the next; found by the fault sweep."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    def full(path: Path) -> None:
+        raise DiskFullError(path.name)
+
+    monkeypatch.setattr(disk, "sync", full)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(DiskFullError):
+        make_vault(tmp_path)
 
 
 def test_a_vault_that_sqlite_refuses_is_removed(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from maintainer_tools.asking import ask_passphrase
 from maintainer_tools.console import say
 from maintainer_tools.exits import CredentialsMissingError
+from vault.disk import storage_error
 from vault.errors import LockedError, MissingError, PolicyError
 from vault.founding import IDENTITY_FILE, POD_FOLDER
 from vault.identity_file import read_identity
@@ -238,7 +239,10 @@ def require_own(home: Home) -> None:
 @contextlib.contextmanager
 def _locked(path: Path, patience: Patience) -> Iterator[None]:
     # Opened to read: the lock leaves the identity file alone, and it may be a link.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise storage_error(path, exc) from exc
     try:
         _await_exclusive(descriptor, path, patience)
         yield

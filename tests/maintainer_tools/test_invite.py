@@ -17,7 +17,7 @@ import pytest
 from maintainer_tools.homes import changing, find_home
 from tests.support.maintaining import put, run, succeed
 from tests.support.pods import TestPod, make_pod
-from vault.errors import LockedError
+from vault.errors import LockedError, StorageError
 from vault.invites import issued_slots
 from vault.links import Invite, format_invite, parse_invite
 from vault.locks import Patience
@@ -327,6 +327,17 @@ def test_a_change_gives_up_when_another_goes_on_and_on(pod: TestPod) -> None:
         changing(home, pod.keys.identity),
         pytest.raises(LockedError, match="another command is changing this pod"),
         changing(home, pod.keys.identity, impatient),
+    ):
+        pass
+
+
+def test_an_identity_that_cannot_be_locked_is_an_error_of_ours(pod: TestPod) -> None:
+    """Another command moved it away in between, or the disk failed; found by the fault sweep."""
+    home = find_home(pod.home)
+    home.identity_file.unlink()
+    with (
+        pytest.raises(StorageError, match="identity: the operating system refused"),
+        changing(home, pod.keys.identity),
     ):
         pass
 

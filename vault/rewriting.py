@@ -8,6 +8,7 @@ FORMAT.md, "Rotation".
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -20,7 +21,7 @@ from vault.files import PRIVATE_FILE
 from vault.keys import FileKey
 from vault.layout import require_layout
 from vault.page_one import verify_page_one
-from vault.sqlcipher import open_keyed
+from vault.sqlcipher import RefusedStatementError, open_keyed
 from vault.wal import holds_frames
 
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
@@ -59,7 +60,9 @@ def rewrite(source: Path, file_key: FileKey, target: Path, new_key: FileKey, *, 
         disk.sync(target)
         disk.sync(target.parent)
     except BaseException:
-        remove_rewritten(target)
+        # A disk that refuses this too must not hide what it refused first.
+        with contextlib.suppress(StorageError):
+            remove_rewritten(target)
         raise
 
 
@@ -97,7 +100,13 @@ def _export(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> 
         connection.execute(
             "ATTACH DATABASE ? AS fresh KEY ?", (os.fspath(target), f"x'{new_key.reveal().hex()}'")
         )
-        connection.execute("SELECT sqlcipher_export('fresh')")
+        try:
+            connection.execute("SELECT sqlcipher_export('fresh')")
+        except RefusedStatementError as exc:
+            # It answers with the code of a wrong statement when a file cannot be opened to write.
+            raise StorageError(
+                f"{target.name}: the vault's rows could not be copied; check the disk (SQLite: {exc})"
+            ) from exc
         connection.execute("DETACH DATABASE fresh")
         connection.truncate_wal()
 

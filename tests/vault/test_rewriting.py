@@ -136,3 +136,12 @@ def test_a_vault_without_a_batch_is_written(tmp_path: Path) -> None:
     _rewrite(pod)
     with pytest.raises(StorageError):
         _rewrite(pod)
+
+
+def test_a_copy_that_cannot_be_written_is_the_disks_fault(pod: TestPod) -> None:
+    """SQLCipher's export answers as if its statement were wrong; here no journal can be made."""
+    _target(pod).with_name("vault.db.new-journal").mkdir()
+    with pytest.raises(StorageError, match="rows could not be copied"):
+        _rewrite(pod)
+    assert not _target(pod).exists()
+    assert pod.check().findings == []

@@ -7,7 +7,7 @@ ROOMS := contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-timing bench-proof mutants storm power-cuts lock clean help
+.PHONY: run test install check bench bench-timing bench-proof mutants storm power-cuts fault-sweep lock clean help
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -45,6 +45,9 @@ bench-timing: .venv/all.stamp  ## Print what the time of a refusal tells about i
 
 power-cuts: .venv/all.stamp  ## Cut the power of real runs CUTS times (SEED=...), and count what is lost
 	$(BIN)/python -m tests.power --cuts $(or $(CUTS),200) --seed $(or $(SEED),power)
+
+fault-sweep: .venv/all.stamp  ## Fail every call the vault's files are touched by, once each, and look at what is left
+	$(BIN)/python -m tests.power --faults
 
 lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--upgrade takes new versions
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --all-extras \

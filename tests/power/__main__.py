@@ -1,7 +1,7 @@
-"""``make power-cuts CUTS=1000 SEED=...``: cut the power of real runs, and count what is lost.
+"""``make power-cuts CUTS=1000 SEED=...`` cuts the power of real runs; ``make fault-sweep`` fails every call.
 
-Prints a line for each pod and a summary; exit code 1 as soon as a promise is not
-kept (what the cut left stays where it is, and its place is printed).
+Prints a line for each pod, or act, and a summary; exit code 1 as soon as a
+promise is not kept (what is left stays where it is, and its place is printed).
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from tests.power.acts import ACTS
 from tests.power.campaign import Campaign
+from tests.power.faulted import Case
 from tests.power.plants import NOTHING, PLANTS
 from tests.power.shim import NO_COMPILER, has_compiler
+from tests.power.sweep import outcomes, sweep
 
 CUTS_A_POD, CUTS_A_FOUNDING = 40, 10
 
@@ -44,6 +48,22 @@ def power_cuts(cuts: int, seed: str, plant: str) -> int:
     return 0
 
 
+def fault_sweep(acts: Sequence[str], seed: str) -> int:
+    """Fail every call of these acts; returns the exit code."""
+    cases: list[Case] = []
+    for act in acts:
+        folder = Path(tempfile.mkdtemp(prefix="fault-sweep-"))
+        found = sweep(folder, act, seed)
+        _told(f"{act}: {len(found)} faults: {outcomes(found)}")
+        if findings := [f"{case.fault}: {finding}" for case in found for finding in case.findings]:
+            _told("\n".join([*findings, f"What it left is in {folder}"]))
+            return 1
+        shutil.rmtree(folder)
+        cases += found
+    _told(f"{len(cases)} faults in {len(acts)} acts; lost 0, half 0, acknowledged and not there 0")
+    return 0
+
+
 def main() -> int:
     """Read the command line and run.
 
@@ -54,10 +74,14 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=1_000, help="how often to cut the power")
     parser.add_argument("--seed", default="power", help="all choices follow from it")
     parser.add_argument("--plant", choices=PLANTS, default=NOTHING, help="a bug to be found")
+    parser.add_argument("--faults", action="store_true", help="fail calls instead")
+    parser.add_argument("--act", choices=ACTS, action="append", help="of which act; all unless given")
     options = parser.parse_args()
     if not has_compiler():
         _told(NO_COMPILER)
         return 1
+    if options.faults:
+        return fault_sweep(options.act or list(ACTS), options.seed)
     return power_cuts(options.cuts, options.seed, options.plant)
 
 

@@ -5,16 +5,19 @@ They change our modules in that process alone, before it opens a vault.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import vault.connection
 import vault.disk
 import vault.files
 import vault.founding
 import vault.snapshot
 import vault.sqlcipher
+from vault.errors import StorageError
 
 
 def _put(module: ModuleType, name: str, fault: object) -> None:
@@ -50,6 +53,17 @@ def _snapshot_forgets_files() -> None:
     _put(vault.snapshot, "_sync_all", _not_synced)
 
 
+def _swallowed_commit() -> None:
+    """COMMIT failed, and who asked for it is told that it did not."""
+    commit = vault.connection.WritingConnection.commit
+
+    def swallowing(self: vault.connection.WritingConnection) -> None:
+        with contextlib.suppress(StorageError):
+            commit(self)
+
+    vault.connection.WritingConnection.commit = swallowing  # type: ignore[method-assign]  # the plant
+
+
 def _nothing() -> None:
     """Leave the program as it is."""
 
@@ -65,4 +79,7 @@ PLANTS: dict[str, Callable[[], None]] = {
     "a snapshot forgets files": _snapshot_forgets_files,
     DEAF: _nothing,
 }
-"""What they are called, and what puts them in."""
+"""What a campaign of power cuts must find, and what puts it in."""
+SWALLOWED = "a failed COMMIT is swallowed"
+FAULT_PLANTS: dict[str, Callable[[], None]] = {NOTHING: _nothing, SWALLOWED: _swallowed_commit}
+"""Likewise for a fault sweep."""

@@ -92,7 +92,7 @@ class _Keeping:
         return Told(OK, b"ready\n")
 
     async def metrics(self) -> Told:
-        # 14 MiB of library, which a server without metrics does without.
+        # A library that a server without metrics, or that nobody asks, does without.
         from ingest.exposition import expose, take_standing  # noqa: PLC0415
 
         standing = take_standing(*self._parts, is_writer_running=self._writer.is_running)

@@ -24,8 +24,10 @@ from maintainer_tools.ground import (
     IMPLAUSIBLE_SECONDS,
     examine_kind,
     examine_listening,
+    examine_modes,
     examine_space,
     examine_sync,
+    examine_versions,
     file_system_of,
 )
 from maintainer_tools.reach import examine_reach
@@ -269,6 +271,18 @@ def test_names_in_a_pods_folder_are_hostile(pod: TestPod) -> None:
 
 
 # The ground
+
+
+def test_what_is_gone_meanwhile_has_no_mode(tmp_path: Path) -> None:
+    """A server that closes its vault takes files away while they are looked at."""
+    assert list(examine_modes([tmp_path / "vault.db-wal"])) == []
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home on a laptop needs no server."""
+    monkeypatch.setattr("maintainer_tools.ground._PACKAGES", ("no-such-package",))
+
+    assert "no-such-package not installed" in examine_versions().sentence
 
 
 class _Usage(NamedTuple):

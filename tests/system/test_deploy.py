@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import pwd
 import re
 import shutil
 import signal
@@ -119,6 +121,21 @@ def test_a_public_server_may_speak_to_others(pod: TestPod) -> None:
 
     assert "IPAddressDeny" not in settings
     assert "InaccessiblePaths" not in settings
+
+
+def test_a_program_run_from_its_sources_has_a_unit_too(
+    pod: TestPod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not installed, it is found by its path; and a pod of a user without a name by their number."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    if os.getuid() == 0:
+        os.chown(pod.folder.path, 54_321, -1)
+
+    settings = _settings(succeed("serve", pod.home, "--print-unit").out)
+
+    assert settings["Environment"] == [f"PYTHONPATH={ROOT}"]
+    assert " -P -m maintainer_tools serve " in settings["ExecStart"][0]
+    assert settings["User"] == ["54321" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name]
 
 
 def test_a_name_that_could_end_a_line_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from maintainer_tools.console import put_json, put_table, say
 from maintainer_tools.exits import Exit
 from maintainer_tools.exporting import require_sender
 from maintainer_tools.finding import fits, the_one
-from maintainer_tools.homes import find_home
+from maintainer_tools.homes import find_home, require_own
 from maintainer_tools.reading import reading
 from maintainer_tools.times import iso
 from maintainer_tools.withdrawn import TargetState, withdrawals_of
@@ -113,6 +113,7 @@ def erase(
     if (bool(item_ids), sender is not None, is_withdrawn).count(True) != 1:
         raise click.UsageError("name the items to erase, or give one of --from and --withdrawn")
     found = find_home(home)
+    require_own(found)
     require_served(found.pod)
     with reading(home) as reader:
         left = settle_requests(found.pod, reader)

@@ -72,8 +72,8 @@ def test_without_rewrap_old_items_stay_closed(pod: TestPod, invite: Invite) -> N
 
 def test_a_colleague_changes_nothing(pod: TestPod, invite: Invite) -> None:
     """They are no signer, and every command that would change says whom to ask."""
-    put(pod, invite, NOTE)
     succeed("recipient", "add", "plants", _colleague(), "--name", "ada")
+    put(pod, invite, {**NOTE, "id": "note-0001"})
     _join()
     for command in (
         ("invite", "revoke", "ada", "field-team"),
@@ -81,6 +81,7 @@ def test_a_colleague_changes_nothing(pod: TestPod, invite: Invite) -> None:
         ("rewrap", "ada"),
         ("rotate", "ada", "--identity"),
         ("rotate", "ada", "--file-key"),
+        ("erase", "ada", "field-team/note-0001", "--yes"),
     ):
         ended = run(*command)
         assert (ended.code, "changes nothing; ask them" in ended.err) == (24, True)

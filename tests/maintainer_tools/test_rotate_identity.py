@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from maintainer_tools import identity_rotation
 from maintainer_tools.homes import find_home, open_identity
 from maintainer_tools.identity_rotation import rotate_identity
 from tests.support.killing import killed_at
@@ -240,3 +241,29 @@ def test_a_rename_that_fails_leaves_the_old_identity(pod: TestPod, monkeypatch: 
     assert _count(pod.home) == 0
     succeed("rotate", pod.home, "--identity")
     assert _identity(pod.home) != pod.keys.identity
+
+
+def test_an_older_slots_json_put_there_on_the_way_is_not_followed(
+    pod: TestPod, invite: Invite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed by the old identity alone: the new one refuses it, and goes on from the newest."""
+    put(pod, invite, NOTE)
+    older = pod.folder.slots_json.read_bytes()
+    replace = identity_rotation._replace
+    newest = []
+
+    def swap(files: identity_rotation.IdentityFiles) -> None:
+        replace(files)
+        newest.append(pod.folder.slots_json.read_bytes())
+        pod.folder.slots_json.write_bytes(older)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(identity_rotation, "_replace", swap)
+        ended = run(*ROTATE)
+    assert (ended.code, "never endorsed" in ended.err) == (24, True)
+    assert pod.folder.slots_json.read_bytes() == older
+    pod.folder.slots_json.write_bytes(newest[0])
+    assert _count() == 1
+    succeed(*ROTATE)
+    assert len(load_policy(pod.folder).recipients) == 1
+    assert _count() == 1

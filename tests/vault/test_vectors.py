@@ -36,6 +36,7 @@ from vault.policies import Policy, check_successor, load_policy, parse_policy
 from vault.properties import Scalar, ValueType
 from vault.public_file import parse_public
 from vault.reader import Reader, open_reader
+from vault.rekeying import parse_rotation
 from vault.requests import Hold, parse_request, request_bytes
 from vault.sealing import Recipient
 from vault.slots import NONCE_BYTES, Slot, lookup_of, open_slot, wrap_file_key
@@ -435,6 +436,17 @@ def test_public_files(vector: Vector) -> None:
     assert found.recipient.kid.hex() == vector["kid"]
     assert found.signer.hex() == vector["signer"]
     assert found.fingerprint == vector["fingerprint"]
+
+
+@pytest.mark.parametrize("vector", cases("rotations"))
+def test_rotations(vector: Vector) -> None:
+    """What an interrupted rotation left opens for the identity that began it."""
+    identity, of = Identity(unhex(vector["identity"])), PodId(unhex(vector["pod_id"]))
+    if "error" in vector:
+        with refusal(vector):
+            parse_rotation(vector["line"], identity, of)
+        return
+    assert parse_rotation(vector["line"], identity, of).reveal().hex() == vector["file_key"]
 
 
 @pytest.mark.parametrize("vector", cases("schema"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from maintainer_tools.console import warn
@@ -18,10 +18,11 @@ from maintainer_tools.reading import reading_as
 from vault.erasing import Erased
 from vault.erasures import read_place
 from vault.errors import BusyError, DamagedError, LockedError, MissingError, VaultError
+from vault.keys import PodId
 from vault.locks import Patience
 from vault.opening import Identity
 from vault.pod import PodFolder, load_log_key
-from vault.policies import Policy, check_signer, load_policy
+from vault.policies import Policy, check_signer, load_policy, past_signers
 from vault.reader import Reader, file_key_of
 from vault.requests import (
     ID_BYTES,
@@ -68,11 +69,11 @@ def require_served(pod: PodFolder) -> None:
         )
 
 
-def pending_requests(pod: PodFolder, policy: Policy) -> Iterator[Pending]:
-    """The erasures a server was asked for before. Files that are no request of this home are passed over."""
+def pending_requests(pod: PodFolder, pod_id: PodId, signers: Collection[bytes]) -> Iterator[Pending]:
+    """The erasures a server was asked for before; files that none of ``signers`` signed are passed over."""
     for found in list_requests(pod).found:
         try:
-            request = read_request(found, pod_id=policy.pod_id, signers=policy.signers)
+            request = read_request(found, pod_id=pod_id, signers=signers)
         except VaultError:
             continue
         if isinstance(request, Erase):
@@ -80,7 +81,7 @@ def pending_requests(pod: PodFolder, policy: Policy) -> Iterator[Pending]:
 
 
 def settle_requests(pod: PodFolder, reader: Reader) -> int:
-    """Remove every request that was done.
+    """Remove every request that was done, and those of an identity since replaced, which no server hears.
 
     Args:
         pod: The pod's own folder.
@@ -89,12 +90,16 @@ def settle_requests(pod: PodFolder, reader: Reader) -> int:
     Returns:
         How many are left.
     """
-    left = 0
-    for request in list(pending_requests(pod, reader.policy)):
-        if all(_is_done(reader, statement) for statement in request.statements):
-            remove_request(pod, request.id)
-        else:
+    policy, left = reader.policy, 0
+    heard = {request.id for request in pending_requests(pod, policy.pod_id, policy.signers)}
+    for request in list(pending_requests(pod, policy.pod_id, past_signers(policy))):
+        is_done = all(_is_done(reader, statement) for statement in request.statements)
+        if not is_done and request.id in heard:
             left += 1
+            continue
+        remove_request(pod, request.id)
+        if not is_done:
+            warn("an earlier request was signed by an identity replaced since, and was not done: erase again")
     return left
 
 
@@ -167,7 +172,7 @@ def _erase(
     erased = Erased()
     try:
         # What a server was asked for and never came to do is done on the way.
-        for request in list(pending_requests(pod, policy)):
+        for request in list(pending_requests(pod, policy.pod_id, policy.signers)):
             writer.erase(policy, request.statements)
             remove_request(pod, request.id)
         erased = writer.erase(policy, statements)

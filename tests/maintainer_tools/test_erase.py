@@ -189,7 +189,7 @@ def test_a_server_that_has_the_vault_open_erases_at_the_request(pod: TestPod, in
         sealed = sealed_of(pod)
         ended = succeed("erase", "plants", "plant-1", "--yes", "--json")
         assert json.loads(ended.lines[-1])["state"] == "erased"
-        assert list(pending_requests(pod.folder, pod.policy)) == []
+        assert list(pending_requests(pod.folder, pod.policy.pod_id, pod.policy.signers)) == []
         assert os.listdir(requests_folder(pod.folder)) == []
         assert _send(server, pod, invite, "plant-1") == 200
         assert server.stop() == 0
@@ -353,3 +353,20 @@ def test_a_full_request_is_one_a_server_reads(pod: TestPod, invite: Invite) -> N
     statements = statements_of(pod, ["rose-1"]) * STATEMENTS_A_REQUEST
     content = sign_request(pod.policy.pod_id, bytes(16), Erase(tuple(statements)), pod.keys.identity)
     assert len(content) < MAX_REQUEST_BYTES
+
+
+def test_a_request_of_an_identity_since_replaced_is_taken_back(pod: TestPod, invite: Invite) -> None:
+    """No server hears it any more; what it asked for is asked again, and says so."""
+    put(pod, invite, ROSE)
+    with hold_vault(pod.folder.path):
+        statements = statements_of(pod, ["rose-1"])
+        home = find_home(Path("plants"))
+        assert not carry_out(home, pod.keys.identity, statements, server_patience=AT_ONCE)
+    succeed("rotate", "plants", "--identity")
+
+    ended = succeed("erase", "plants", "rose-1", "--yes")
+
+    assert "signed by an identity replaced since, and was not done: erase again" in ended.err
+    assert os.listdir(requests_folder(pod.folder)) == []
+    assert _ids() == []
+    assert succeed("check", "plants").code == 0

@@ -35,6 +35,7 @@ from vault.pod import PodFolder
 
 SUMMARY_SECONDS = 60.0
 LISTEN_POLL_SECONDS = 0.01
+CONNECT_SECONDS = 2.0
 
 
 def make_log(settings: Settings) -> Log:
@@ -48,17 +49,22 @@ def make_log(settings: Settings) -> Log:
     )
 
 
-async def _announce(settings: Settings, log: Log) -> None:
-    """Log that the server is listening, once it is: connect to it as a client would."""
-    while True:
-        try:
+async def _is_listening(settings: Settings) -> bool:
+    """Whether new connections are taken: connect as a client would. A server that stops takes none."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(settings.host, settings.port)
-        except OSError:
-            await asyncio.sleep(LISTEN_POLL_SECONDS)
-        else:
-            writer.close()
-            log.event("listening", host=settings.host, port=settings.port, pods=len(settings.pods))
-            return
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _announce(settings: Settings, log: Log) -> None:
+    """Log that the server is listening, once it is."""
+    while not await _is_listening(settings):  # noqa: ASYNC110  # what listens is not ours and tells nobody
+        await asyncio.sleep(LISTEN_POLL_SECONDS)
+    log.event("listening", host=settings.host, port=settings.port, pods=len(settings.pods))
 
 
 async def _summarize(log: Log) -> None:
@@ -70,23 +76,29 @@ async def _summarize(log: Log) -> None:
 class _Keeping:
     """What the machine's keepers are told about one worker.
 
-    Attributes:
-        is_ready: Whether it serves: from its start until it is told to stop.
+    Args:
+        settings: Where it listens.
+        log: Counts requests and failures.
+        measures: Counts batches.
+        registry: Its pods.
+        writer: The process with the vaults.
     """
 
-    def __init__(self, log: Log, measures: Measures, registry: Registry, writer: WriterProcess) -> None:
+    def __init__(
+        self, settings: Settings, log: Log, measures: Measures, registry: Registry, writer: WriterProcess
+    ) -> None:
+        self._settings = settings
         self._parts = log, measures, registry
         self._registry = registry
         self._writer = writer
-        self.is_ready = False
 
     async def live(self) -> Told:
         return Told(OK, b"live\n")
 
     async def ready(self) -> Told:
         # Not the writer process: the next item starts one that has ended, and must be let in for that.
-        if not self.is_ready:
-            return Told(UNAVAILABLE.status, b"stopping\n")
+        if not await _is_listening(self._settings):
+            return Told(UNAVAILABLE.status, b"not listening: it starts or stops\n")
         if not self._registry.by_owner:
             return Told(UNAVAILABLE.status, b"no pod can be asked; the log says why\n")
         return Told(OK, b"ready\n")
@@ -140,7 +152,7 @@ def create_app(settings: Settings, log: Log) -> Application:
         )
 
     registry = Registry(settings, make_vault, log=log, clock=time.monotonic, now_ms=now_ms)
-    keeping = _Keeping(log, measures, registry, writer)
+    keeping = _Keeping(settings, log, measures, registry, writer)
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
 
     @contextlib.asynccontextmanager
@@ -153,9 +165,7 @@ def create_app(settings: Settings, log: Log) -> Application:
             for task in (registry.watch(), _summarize(log), _announce(settings, log))
         ]
         async with _probed(settings.metrics, keeping, log):
-            keeping.is_ready = True
             yield
-            keeping.is_ready = False
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)

@@ -81,7 +81,7 @@ def unit_of(pods: Sequence[Path], arguments: Sequence[str], *, host: str, body_s
         "",
         "[Service]",
         "Type=exec",
-        f"User={_user_name(owner)}",
+        *_user(owner),
         *_program(arguments),
         "Restart=on-failure",
         "RestartSec=2",
@@ -105,12 +105,14 @@ def unit_of(pods: Sequence[Path], arguments: Sequence[str], *, host: str, body_s
     return "\n".join(lines) + "\n"
 
 
-def _user_name(uid: int) -> str:
+def _user(uid: int) -> Iterator[str]:
     """Who owns the pod: nobody else can write it."""
+    if uid == 0:
+        yield "# The pod is root's. Give it to a user of its own (docs/deploy.md), and name that one here."
     try:
-        return pwd.getpwuid(uid).pw_name
+        yield f"User={pwd.getpwuid(uid).pw_name}"
     except KeyError:
-        return str(uid)
+        yield f"User={uid}"
 
 
 def _program(arguments: Sequence[str]) -> Iterator[str]:

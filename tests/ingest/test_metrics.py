@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import signal
 import socket
 import stat
 import subprocess
@@ -19,7 +20,8 @@ from ingest.messages import Committed
 from ingest.probes import MOST_CONNECTIONS, MOST_HEAD_BYTES
 from ingest.settings import LocalAddress, parse_local_address
 from tests.support.pods import TestPod, make_pod
-from tests.support.server import ROOT, Response, Server, serving
+from tests.support.raw_http import post, read_all
+from tests.support.server import ROOT, Response, Server, envelope, serving
 from vault.errors import MalformedError
 from vault.judging import Outcome
 from vault.submissions import Answer
@@ -111,6 +113,29 @@ def test_probes_answer_and_nothing_else_does(pod: TestPod) -> None:
         assert _ask(server, "/metrics", host="pod.example.org").status == 400
         assert _ask(server, "/metrics", host="[::1]").status == 400
         assert _ask(server, "/metrics", host="127.0.0.1:80").status == 200
+
+
+def test_a_stopping_server_is_alive_and_not_ready(pod: TestPod) -> None:
+    """From the signal on, while a body that was on its way is still received and answered."""
+    key = pod.invite().database_key.reveal().hex()
+    request = post(f"/v4/{pod.owner}/create_item", envelope(key, {"type": "Note"}))
+    with (
+        serving(pod.folder.path, options=["--metrics", "127.0.0.1:0"]) as server,
+        contextlib.closing(server.connect()) as connection,
+    ):
+        assert _ask(server, "/ready").status == 200
+        connection.sendall(request[:-20])
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        stopping, live = _ask(server, "/ready"), _ask(server, "/live")
+        connection.sendall(request[-20:])
+        answer = read_all(connection, 10)
+        assert server.process.wait(30) == 0
+
+    assert (stopping.status, stopping.body) == (503, b"not listening: it starts or stops\n")
+    assert live.status == 200
+    assert answer.statuses == [200]
 
 
 @pytest.mark.parametrize("options", [[], ["--metrics", "127.0.0.1:0"]])

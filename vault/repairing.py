@@ -9,9 +9,10 @@ FORMAT.md, "Repair".
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -31,6 +32,8 @@ from vault.reader import Reader, SealedRow, StoredBatch
 from vault.rows import typed
 from vault.sqlcipher import open_keyed
 from vault.tree import EMPTY_ROOT, Frontier, leaf_hash
+
+T = TypeVar("T")
 
 _BATCHES_A_COMMIT = 256
 
@@ -64,6 +67,10 @@ class Plan(msgspec.Struct, frozen=True):
     leading: int
     left_out: int
     missing: int
+
+    def numbers(self) -> Iterator[int]:
+        """Every batch that is kept."""
+        return itertools.chain.from_iterable(range(first, last + 1) for first, last in self.kept)
 
 
 def plan_repair(audit: Audit, epoch: int) -> Plan:
@@ -193,18 +200,34 @@ class _Rebuild:
         self._connection = connection
         self._log_key = log_key
         self._usage: dict[int, Usage] = {}
+        self._stored = self._readable(
+            "SELECT slot, items, bytes, view FROM slot", (), list[tuple[int, int, int, bytes | None]]
+        )
+        self._is_counting = not self._is_as_stored()
+
+    def _readable(self, sql: str, parameters: Sequence[Any], kind: type[list[T]]) -> list[T] | None:
+        """Rows, or None where they cannot be read."""
+        try:
+            return typed(self._reader.rows.execute(sql, parameters), kind)
+        except DamagedError as exc:
+            self._reader.go_on(exc)
+            return None
+
+    def _is_as_stored(self) -> bool:
+        """Whether the counters that are stored are those of what is kept."""
+        kept = sum(_batch(self._reader, number).header.count for number in self._plan.numbers())
+        return self._stored is not None and kept == sum(items for _, items, _, _ in self._stored)
 
     def run(self, policies: Sequence[PolicyRow]) -> Ledger:
         """Fill it; every commit leaves a smaller whole."""
         ledger = Ledger(origin_of(self._reader.policy.pod_id, self._plan.epoch), Frontier(), 1, b"")
         self._connection.begin()
         self._connection.executemany(_INSERT_POLICY, policies)
-        for first, last in self._plan.kept:
-            for number in range(first, last + 1):
-                ledger = self._copy(_batch(self._reader, number), ledger)
-                if ledger.size % _BATCHES_A_COMMIT == 0:
-                    self._connection.commit()
-                    self._connection.begin()
+        for number in self._plan.numbers():
+            ledger = self._copy(_batch(self._reader, number), ledger)
+            if ledger.size % _BATCHES_A_COMMIT == 0:
+                self._connection.commit()
+                self._connection.begin()
         self._connection.executemany(_INSERT_SLOT, self._slots())
         self._connection.commit()
         return ledger
@@ -220,7 +243,7 @@ class _Rebuild:
         self._connection.executemany(_INSERT_NODE, extension.nodes)
         self._connection.executemany(_INSERT_REWRAP, self._rewraps(batch, extension.batch))
         self._connection.executemany(_INSERT_ERASURE, self._erasures(batch))
-        if self._plan.left_out:
+        if self._is_counting:
             self._count(batch, rows)
         return extension.ledger
 
@@ -228,16 +251,20 @@ class _Rebuild:
         row = (extension.batch, batch.first_seq, batch.uid, batch.packed, batch.wraps, batch.signature)
         self._connection.execute(_INSERT_BATCH, (*row, extension.checkpoint))
 
-    def _rewraps(self, batch: StoredBatch, number: int) -> list[tuple[Any, ...]]:
-        found = self._reader.rows.execute("SELECT kid, wrap FROM rewrap WHERE batch = ?", (batch.number,))
-        return [(number, kid, wrap) for kid, wrap in typed(found, list[tuple[bytes, bytes]])]
+    def _rewraps(self, batch: StoredBatch, number: int) -> list[tuple[int, bytes, bytes]]:
+        # Where they are lost, whoever the batch was sealed to first can `rewrap` it again.
+        found = self._readable(
+            "SELECT kid, wrap FROM rewrap WHERE batch = ?", (batch.number,), list[tuple[bytes, bytes]]
+        )
+        return [(number, kid, wrap) for kid, wrap in found or ()]
 
     def _erasures(self, batch: StoredBatch) -> list[tuple[int, bytes]]:
-        found = self._reader.rows.execute(
+        found = self._readable(
             "SELECT seq, statement FROM erasure WHERE seq >= ? AND seq < ?",
             (batch.first_seq, batch.first_seq + batch.header.count),
+            list[tuple[int, bytes]],
         )
-        return typed(found, list[tuple[int, bytes]])
+        return found or []
 
     def _count(self, batch: StoredBatch, rows: list[SealedRow]) -> None:
         opened = self._reader.open_batch(batch)
@@ -246,14 +273,16 @@ class _Rebuild:
             usage.items += 1
             usage.bytes += len(item.canonical)
 
-    def _slots(self) -> list[tuple[Any, ...]]:
-        """Counters and views: as they stand, or, where batches are left out, of the items that are kept."""
-        found = self._reader.rows.execute("SELECT slot, items, bytes, view FROM slot")
-        stored = typed(found, list[tuple[int, int, int, bytes | None]])
-        if not self._plan.left_out:
-            return list(stored)
-        used = {slot: self._usage.get(slot, Usage()) for slot, *_ in stored}
-        return [(slot, used[slot].items, used[slot].bytes, view) for slot, _, _, view in stored]
+    def _slots(self) -> list[tuple[int, int, int, bytes | None]]:
+        """Counters and views: as they stand, or, where that cannot be, of the items that are kept."""
+        if self._stored is not None and not self._is_counting:
+            return self._stored
+        views = {slot: view for slot, _, _, view in self._stored or ()}
+        return [
+            (slot, usage.items, usage.bytes, views.get(slot))
+            for slot in sorted(views.keys() | self._usage.keys())
+            for usage in [self._usage.get(slot, Usage())]
+        ]
 
 
 def replace_vault(vault: Path, file_key: FileKey, fresh: Path) -> None:

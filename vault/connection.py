@@ -218,8 +218,13 @@ class ReadConnection(_Statements):
         time, nor commits cut off a WAL. The first reads the file alone, so
         the WAL is moved into it before.
         """
-        self.truncate_wal()
-        return self._complaints("PRAGMA cipher_integrity_check") + self._complaints("PRAGMA integrity_check")
+        checks = ("PRAGMA cipher_integrity_check", "PRAGMA integrity_check")
+        try:
+            self.truncate_wal()
+        except DamagedError as exc:
+            # A log of another time cannot be moved.
+            return [str(exc), *(line for check in checks for line in self._complaints(check))]
+        return [line for check in checks for line in self._complaints(check)]
 
     def _complaints(self, check: str) -> list[str]:
         try:

@@ -111,7 +111,7 @@ def test_a_vault_that_is_read_in_place_is_not_replaced(pod: TestPod, tmp_path: P
     fresh.write_bytes(b"x")
     holder = open_keyed(crashed.folder.vault, pod.keys.file_key)
     cursor = holder.execute("SELECT * FROM meta")
-    cursor.fetchone()
+    next(iter(cursor))
     holder_writes = open_keyed(crashed.folder.vault, pod.keys.file_key)
     holder_writes.execute("INSERT INTO meta VALUES ('note', x'00')")
 

@@ -15,6 +15,7 @@ import click
 
 from maintainer_tools.alone import nobody_copying, require_served
 from maintainer_tools.console import clean, command_name, pasteable, put_json, say
+from maintainer_tools.exits import Exit
 from maintainer_tools.homes import PATIENCE, Home, find_home, open_identity
 from maintainer_tools.reading import reading_as_it_is
 from maintainer_tools.times import iso
@@ -55,7 +56,8 @@ class _Looked:
 @click.argument("home", type=click.Path(path_type=Path))
 @click.option("--yes", "is_agreed", is_flag=True, help="Repair without asking.")
 @click.option("--json", "is_json", is_flag=True, help="Print what was kept as JSON.")
-def repair(home: Path, *, is_agreed: bool, is_json: bool) -> None:
+@click.pass_context
+def repair(context: click.Context, home: Path, *, is_agreed: bool, is_json: bool) -> None:
     """Keep every batch of HOME's vault that is proven, and begin a new epoch of its log.
 
     For a vault that is older than its log.head or seen.checkpoint, torn, or damaged,
@@ -71,8 +73,9 @@ def repair(home: Path, *, is_agreed: bool, is_json: bool) -> None:
             say("Nothing is missing and nothing is damaged: there is nothing to repair. `audit` says more.")
             return
         _say_what_is_lost(looked)
-    if not is_agreed:
-        _require_word()
+    if not (is_agreed or _agrees()):
+        say("Nothing was changed.")
+        context.exit(Exit.FAILED)
     out = _repair(found, identity, plan)
     say(f"Repaired: {plan.batches} batches, in epoch {plan.epoch} of the log. As it was: {clean(str(out))}")
     say("Keep that folder: what was left out is in it. Make a new checkpoint for where you keep them:")
@@ -117,13 +120,12 @@ def _until(looked: _Looked) -> str:
     return f", the newest of {iso(newest.header.ms)}" if newest else ""
 
 
-def _require_word() -> None:
+def _agrees() -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(
             "nobody can be asked here, this is no terminal; pass --yes to go on without asking"
         )
-    if click.prompt(f"Type {_WORD} to go on", default="", show_default=False, err=True) != _WORD:
-        raise click.Abort
+    return bool(click.prompt(f"Type {_WORD} to go on", default="", show_default=False, err=True) == _WORD)
 
 
 def _repair(home: Home, identity: Identity, agreed: Plan) -> Path:

@@ -15,6 +15,7 @@ import pytest
 from maintainer_tools.exits import Exit
 from tests.support.maintaining import put, run, submissions, succeed, writer_of
 from tests.support.pods import TestPod
+from tests.support.terminal import shared_pod
 from vault.errors import RollbackError, TornError
 from vault.links import Invite
 from vault.notes import Checkpoint, origin_of, read_checkpoint, sign_checkpoint
@@ -259,6 +260,21 @@ def test_nobody_is_repaired_unasked(pod: TestPod, yesterday: Path) -> None:
     assert run("repair", "plants").code == Exit.USAGE
     assert pod.digests() == before
     assert list(Path("plants").glob("before-repair-*")) == []
+
+
+@pytest.mark.parametrize(("word", "is_agreed"), [("repair", True), ("yes", False), ("", False)])
+def test_a_person_types_the_word(yesterday: Path, tmp_path: Path, word: str, *, is_agreed: bool) -> None:
+    """After what would be lost was shown."""
+    put_back(yesterday, "vault.db")
+    terminal = shared_pod("repair", "plants", cwd=tmp_path)
+
+    terminal.expect("Missing: 2 that were seen once.")
+    terminal.expect("Type repair to go on: ")
+    terminal.enter(f"{word}\n")
+    terminal.expect("Repaired: 4 batches" if is_agreed else "Nothing was changed.")
+
+    assert terminal.end() == (Exit.DONE if is_agreed else Exit.FAILED)
+    assert (audited()["findings"] == []) is is_agreed
 
 
 @pytest.mark.parametrize("name", ["log.key", "vault.db"])

@@ -33,6 +33,8 @@ assert ctypes.CDLL(None, use_errno=True).prctl(65, 1, 0, 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])
 """
 """PR_SET_MDWE, which is how a kernel of 6.3 or later does MemoryDenyWriteExecute; an exec keeps it."""
+HAS_NO_EXEC_GAIN = "import ctypes, sys; sys.exit(ctypes.CDLL(None).prctl(66, 0, 0, 0, 0) != 1)"
+"""PR_GET_MDWE."""
 
 
 @pytest.fixture
@@ -152,7 +154,10 @@ def test_a_name_that_could_end_a_line_is_refused(tmp_path: Path) -> None:
 def test_the_server_runs_without_memory_that_is_written_and_executed(pod: TestPod) -> None:
     """MemoryDenyWriteExecute=yes, as the unit says: nothing in the server makes code at run time."""
     probe = subprocess.run(
-        [sys.executable, "-c", NO_EXEC_GAIN, "/bin/true"], capture_output=True, timeout=60, check=False
+        [sys.executable, "-c", NO_EXEC_GAIN, sys.executable, "-c", HAS_NO_EXEC_GAIN],
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     if probe.returncode:
         pytest.skip("this kernel has no PR_SET_MDWE; the test is complete with Linux 6.3 or later")
@@ -160,9 +165,7 @@ def test_the_server_runs_without_memory_that_is_written_and_executed(pod: TestPo
     prefix = [sys.executable, "-c", NO_EXEC_GAIN]
     with serving(pod.folder.path, options=["--metrics", "127.0.0.1:0"], prefix=prefix) as server:
         assert server.create_item(pod.owner, key, {"type": "Note"}).status == 200
-        denied = Path(f"/proc/{server.writer_pid}/status").read_text()
         assert server.stop() == 0
-    assert "Name:" in denied
 
 
 # The image

@@ -72,7 +72,7 @@ def preview_lines(invite: Invite, columns: Sequence[Column], found: Survey) -> I
     yield from _labelled("Fields", _field_lines([column for column in columns if column.name in found.used]))
     yield from _labelled("First", (_sample_line(sample) for sample in found.samples))
     yield from _labelled("Left out", _rejected_lines(found.rejected))
-    yield "Sent items cannot be withdrawn with this program, and you cannot read or change them in the pod."
+    yield "You cannot read or change sent items in the pod. An item of type Withdrawal asks for one back."
 
 
 def _labelled(label: str, lines: Iterable[str]) -> Iterator[str]:

@@ -150,6 +150,8 @@ class AppendConnection(WritingConnection):
         self._wal = path.with_name(f"{path.name}-wal")
         # SQLite makes the WAL at the first read and keeps it until the last connection closes.
         self.execute("SELECT 1 FROM sqlite_schema")
+        # It syncs the folder too, but commits all the same where that fails: the log could lose its name.
+        disk.sync(path.parent)
         self._files = (vault_file, disk.identity(self._wal))
         self._guard(authorize)
 

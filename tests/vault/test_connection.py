@@ -174,6 +174,28 @@ def test_a_vault_that_was_gone_before_it_was_opened_is_seen(path: Path) -> None:
         assert not connection.files_unchanged()
 
 
+def test_the_name_of_a_new_wal_is_made_durable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite commits also where it could not sync the folder: a power cut then takes the whole log."""
+    synced: list[tuple[Path, bool]] = []
+    wal = path.with_name("vault.db-wal")
+    monkeypatch.setattr(disk, "sync", lambda folder: synced.append((folder, wal.exists())))
+    connect_append(path, FILE_KEY).close()
+    assert synced == [(path.parent, True)]
+
+
+def test_a_wal_whose_name_is_not_durable_takes_no_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vault is not opened; found by the fault sweep."""
+
+    def refuse(folder: Path) -> None:
+        raise StorageError(folder.name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "sync", refuse)
+        with pytest.raises(StorageError):
+            connect_append(path, FILE_KEY)
+    connect_append(path, FILE_KEY).close()
+
+
 def test_a_removed_wal_has_no_frames(path: Path, connection: AppendConnection) -> None:
     """Asked for its size only; that it is gone is for files_unchanged to say."""
     path.with_name("vault.db-wal").unlink()

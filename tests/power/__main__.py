@@ -7,6 +7,7 @@ promise is not kept (what is left stays where it is, and its place is printed).
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from tests.power.plants import NOTHING, PLANTS
 from tests.power.shim import NO_COMPILER, has_compiler
 from tests.power.sweep import outcomes, sweep
 
-CUTS_A_POD, CUTS_A_FOUNDING = 40, 10
+CUTS_A_POD, CUTS_A_FOUNDING, CUTS_A_SERVER, CUTS_A_ROTATION = 40, 10, 20, 10
 
 
 def _told(line: str) -> None:
@@ -33,13 +34,17 @@ def power_cuts(cuts: int, seed: str, plant: str) -> int:
     folder = Path(tempfile.mkdtemp(prefix="power-cuts-"))
     campaign = Campaign(folder, seed, plant)
     tally = campaign.tally
-    while tally.cuts < cuts and not tally.failures:
-        campaign.found(min(CUTS_A_FOUNDING, cuts - tally.cuts))
-        if tally.cuts < cuts and not tally.failures:
-            campaign.deposit(min(CUTS_A_POD, cuts - tally.cuts))
-        _told(
-            f"{tally.cuts} cuts in {tally.runs} runs of {tally.calls} calls: {len(tally.failures)} failures"
-        )
+    rounds = (
+        (campaign.found, CUTS_A_FOUNDING),
+        (campaign.deposit, CUTS_A_POD),
+        (campaign.serve, CUTS_A_SERVER),
+        (campaign.rotate, CUTS_A_ROTATION),
+    )
+    for run, most in itertools.cycle(rounds):
+        run(min(most, cuts - tally.cuts))
+        _told(f"{tally.cuts} cuts in {tally.runs} runs of {tally.calls} calls")
+        if tally.cuts >= cuts or tally.failures:
+            break
     if tally.failures:
         _told("\n".join([*tally.failures, f"What the cuts left is in {folder}; this seed again: {seed}"]))
         return 1

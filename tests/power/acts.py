@@ -13,9 +13,8 @@ from typing import Protocol
 import vault.store
 from ingest.problems import DISK_FULL, UNAVAILABLE, problem_of_failure
 from ingest.vault_thread import OpenVault, Tools
-from maintainer_tools.file_key_rotation import rotate_file_key
-from maintainer_tools.homes import changing, find_home, open_identity
 from tests.power.founder import found
+from tests.power.rotator import rotate
 from tests.storm.counting import count
 from tests.storm.promises import Promises
 from tests.support.pods import PATIENCE, TestPod
@@ -279,10 +278,7 @@ class Rotate(_Act):
         self.old_key = self.stage.slot.file_key
 
     def run(self) -> None:
-        home = find_home(self.stage.pod.home)
-        identity = open_identity(home)
-        with changing(home, identity) as change:
-            rotate_file_key(home, change, identity, entropy=os.urandom)
+        rotate(self.stage.pod.home)
 
     def look(self, error: Exception | None) -> list[str]:
         if error is not None:

@@ -12,14 +12,17 @@ import msgspec
 
 from tests.power.disk import Cut, Disk
 from tests.power.founder import found
-from tests.power.judge import judge, judge_founding
-from tests.power.marks import Said, said_in
+from tests.power.judge import judge, judge_founding, judge_rotation
+from tests.power.marks import Acknowledged, Said, Sent, said_in
 from tests.power.plants import DEAF, NOTHING
 from tests.power.records import MARK, Record, read_log
+from tests.power.serving import serve_recorded
 from tests.power.shim import environment, run_under
 
 STEPS = 40
 """Of a recorded run: some thousand calls, with closings, deaths and snapshots among them."""
+LAST_CALLS = 60
+"""Of a rotation: files take each other's place there."""
 RUNS_A_POD = 4
 """After which a new pod is founded; each run but its first begins with what a cut left of the one before."""
 
@@ -63,6 +66,9 @@ class Campaign:
         log = self._folder / "log"
         under = environment(root, log, is_deaf_to_folders=self._plant == DEAF)
         run_under(under, module, *arguments)
+        return self._recorded(log)
+
+    def _recorded(self, log: Path) -> list[Record]:
         recorded = read_log(log)
         log.unlink()
         self.tally.runs += 1
@@ -113,13 +119,66 @@ class Campaign:
             said = next_said
         shutil.rmtree(root)
 
+    def rotate(self, cuts: int) -> None:
+        """Found a pod with a batch in it, give it another file key, and cut that short."""
+        root, seed = self._folder / "root", f"{self._seed}-rotation-{self.tally.runs}"
+        root.mkdir()
+        pod = found(root / "home", seed)
+        invite, said = pod.invite(), Said()
+        texts = {f"before-{i}": "x" * i * 1_000 for i in range(5)}
+        batch = [pod.submission(pod.opened(invite), id=name, text=text) for name, text in texts.items()]
+        with pod.writer() as writer:
+            answers = writer.commit(pod.policy, batch)
+        said.take(Sent(texts))
+        said.take(
+            Acknowledged({name: answer.receipt or "" for name, answer in zip(texts, answers, strict=True)})
+        )
+        before = Disk(root)
+        recorded = self._record("tests.power.rotator", root, root / "home", self._plant)
+        # Most calls before write the new vault, which nothing depends on yet.
+        first = max(1, len(recorded) - LAST_CALLS)
+        for left, told, where in self._cuts(before, recorded, said, seed, cuts, first=first):
+            self.tally.acknowledged += len(told.promises.acknowledged)
+            self._note(where, left, judge_rotation(left / "home", pod, invite, told))
+        shutil.rmtree(root)
+
+    def serve(self, cuts: int) -> None:
+        """Found a pod, record a real server that many clients send to, and cut its power."""
+        root, log = self._folder / "root", self._folder / "log"
+        root.mkdir()
+        pod = found(root / "home", f"{self._seed}-pod-{self.tally.runs}")
+        invite, seed = pod.invite(), f"{self._seed}-{self.tally.runs}"
+        before = Disk(root)
+        serve_recorded(pod, invite, root, log, seed)
+        recorded = self._recorded(log)
+        for left, said, where in self._cuts(before, recorded, Said(), seed, cuts):
+            self.tally.acknowledged += len(said.promises.acknowledged)
+            self._note(where, left, judge(left / "home", pod, invite, said, is_read_first=False))
+        shutil.rmtree(root)
+
     def _cuts(
-        self, before: Disk, recorded: list[Record], said: Said, seed: str, cuts: int
+        self,
+        before: Disk,
+        recorded: list[Record],
+        said: Said,
+        seed: str,
+        cuts: int,
+        *,
+        first: int = 1,
     ) -> Iterator[tuple[Path, Said, str]]:
-        """Lay out what each cut leaves, and what had been said by then; until the first failure."""
+        """Lay out what each cut leaves, and what had been said by then; until the first failure.
+
+        Args:
+            before: The disk before the first record; changed.
+            recorded: What was done.
+            said: What had been promised before.
+            seed: Of the choices.
+            cuts: How many.
+            first: The call after which the earliest cut may come.
+        """
         chance = random.Random(f"{seed}-cuts")  # noqa: S311 - a test must repeat itself
         said, at = copy.deepcopy(said), 0
-        for number, place in enumerate(sorted(chance.randint(1, len(recorded)) for _ in range(cuts))):
+        for number, place in enumerate(sorted(chance.randint(first, len(recorded)) for _ in range(cuts))):
             for record in recorded[at:place]:
                 before.take(record)
             said_in(recorded[at:place], said)

@@ -7,7 +7,10 @@ import os
 import traceback
 from pathlib import Path
 
+import msgspec
+
 from tests.power.marks import Said
+from tests.power.rotator import rotate
 from tests.storm.counting import count
 from tests.support.pods import PATIENCE, TestPod
 from vault.checking import check_vault
@@ -106,4 +109,27 @@ def judge_founding(home: Path, pod: TestPod, *, is_said: bool) -> list[str]:
         assert (home / "identity").read_bytes() == (pod.home / "identity").read_bytes()
         return _deposit(left, invite, Said()) + left.check().findings
     except (VaultError, AssertionError, FileNotFoundError) as exc:
+        return [_described(exc)]
+
+
+def judge_rotation(home: Path, pod: TestPod, invite: Invite, said: Said) -> list[str]:
+    """Judge a rotation that was interrupted: said to be done it is done, else the same command ends it.
+
+    Args:
+        home: What the cut left; changed.
+        pod: The pod, with the keys it had before.
+        invite: Its slot.
+        said: What had been promised when the power was cut.
+    """
+    try:
+        if not said.is_rotated:
+            rotate(home)
+        policy = load_policy(PodFolder(home / "pod"))
+        left = dataclasses.replace(pod, home=home, policy=policy, entropy=os.urandom)
+        file_key = left.opened(invite).file_key
+        if file_key == pod.keys.file_key:
+            return ["the rotation is done, and the file key is the old one"]
+        left.keys = msgspec.structs.replace(pod.keys, file_key=file_key)
+        return _deposit(left, invite, said) + _count(left, said)
+    except (VaultError, AssertionError) as exc:
         return [_described(exc)]

@@ -26,6 +26,10 @@ class Founded(msgspec.Struct, tag="founded"):
     """The pod is founded, says the founder."""
 
 
+class Rotated(msgspec.Struct, tag="rotated"):
+    """The vault has another file key, says who rotated it."""
+
+
 class Copied(msgspec.Struct, tag="copied"):
     """A snapshot is taken, of this name, says who took it."""
 
@@ -40,12 +44,14 @@ class Said(msgspec.Struct):
         batches: The ids that were sent together.
         copies: Each snapshot, with the ids that were acknowledged before it.
         is_founded: Whether a founding was reported done.
+        is_rotated: Whether a rotation was.
     """
 
     promises: Promises = msgspec.field(default_factory=Promises)
     batches: list[frozenset[str]] = msgspec.field(default_factory=list)
     copies: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
     is_founded: bool = False
+    is_rotated: bool = False
 
     def take(self, mark: Mark) -> None:
         """Take up one more note."""
@@ -58,11 +64,13 @@ class Said(msgspec.Struct):
                 self.promises.receipts |= receipts
             case Founded():
                 self.is_founded = True
+            case Rotated():
+                self.is_rotated = True
             case Copied(name):
                 self.copies[name] = frozenset(self.promises.acknowledged)
 
 
-Mark = Sent | Acknowledged | Founded | Copied
+Mark = Sent | Acknowledged | Founded | Rotated | Copied
 _DECODER = msgspec.json.Decoder(Mark)
 
 

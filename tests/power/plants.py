@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import maintainer_tools.file_key_rotation
 import vault.connection
 import vault.disk
 import vault.files
@@ -53,6 +54,12 @@ def _snapshot_forgets_files() -> None:
     _put(vault.snapshot, "_sync_all", _not_synced)
 
 
+def _rotation_forgets_folders() -> None:
+    """Home's note of the new key is gone for good while slots.json may still be the old one."""
+    for module in (vault.files, maintainer_tools.file_key_rotation):
+        _put(module, "sync", _not_synced)
+
+
 def _swallowed_commit() -> None:
     """COMMIT failed, and who asked for it is told that it did not."""
     commit = vault.connection.WritingConnection.commit
@@ -76,6 +83,7 @@ PLANTS: dict[str, Callable[[], None]] = {
     "synchronous is NORMAL": _synchronous_normal,
     "founding forgets folders": _founding_forgets_folders,
     "founding forgets contents": _founding_forgets_contents,
+    "a rotation forgets folders": _rotation_forgets_folders,
     "a snapshot forgets files": _snapshot_forgets_files,
     DEAF: _nothing,
 }

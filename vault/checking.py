@@ -33,6 +33,7 @@ from vault.tree import Frontier, Node, leaf_hash, root_of
 Progress = Callable[[int], None]
 """Called with the number of items checked so far."""
 
+_NAMED = "SELECT 1 FROM item WHERE name = ?"
 MAX_FINDINGS = 10_000
 """Findings kept in words, and rows passed over because they cannot be read: bounds memory and time."""
 
@@ -104,11 +105,14 @@ class _Check:
         """Note what the vault is refused for, and go on; what the operating system refuses is raised."""
         try:
             yield
-        except StorageError:
-            raise
         except VaultError as exc:
-            self.find(f"{where}: {exc}")
-            self.reader.go_on(exc)
+            self._refused(where, exc)
+
+    def _refused(self, where: str, error: VaultError) -> None:
+        if isinstance(error, StorageError):
+            raise error
+        self.find(f"{where}: {error}")
+        self.reader.go_on(error)
 
     def batches(self) -> Iterator[StoredBatch]:
         """Every batch in order; what cannot be read is noted, and passed over while the log has leaves."""
@@ -229,15 +233,23 @@ class _Check:
             return
         opened = self.reader.open_batch(batch)
         for row, sealed in there:
-            item = f"item {batch.first_seq + row.place} ({where})"
-            with self.noting(item):
-                self._opened(item, opened.open_item(row.place, cast(bytes, sealed)), row)
+            try:
+                faults = self._opened(opened.open_item(row.place, cast(bytes, sealed)), row)
+            except VaultError as exc:
+                self._refused(self._item(where, batch, row), exc)
+            else:
+                for fault in faults:
+                    self.find(f"{self._item(where, batch, row)}: {fault}")
+
+    @staticmethod
+    def _item(where: str, batch: StoredBatch, row: SealedRow) -> str:
+        return f"item {batch.first_seq + row.place} ({where})"
 
     def _is_there(self, where: str, batch: StoredBatch, row: SealedRow) -> bool:
         """Whether a row has the sealed bytes that were logged; what is wrong if not is noted."""
         if row.sealed is not None and hashlib.sha256(row.sealed).digest() == row.digest:
             return True
-        item = f"item {batch.first_seq + row.place} ({where})"
+        item = self._item(where, batch, row)
         with self.noting(item):
             if row.sealed is None:
                 self._erased(item, batch, row)
@@ -268,25 +280,26 @@ class _Check:
             statement, header=batch.header, index=row.place, digest=row.digest, signers=self.signers
         )
 
-    def _opened(self, where: str, item: OpenedItem, row: SealedRow) -> None:
+    def _opened(self, item: OpenedItem, row: SealedRow) -> list[str]:
+        """Count an item; say what is wrong with it."""
+        faults = []
         self.report.items += 1
-        if commitment(item.salt, item.canonical) != row.c:
-            self.find(f"{where}: it is not what its contributor committed to")
-        usage = self.usage.setdefault(item.slot, Usage())
+        usage = self.usage.get(item.slot)
+        if usage is None:
+            usage = self.usage[item.slot] = Usage()
         usage.items += 1
         usage.bytes += len(item.canonical)
+        if commitment(item.salt, item.canonical) != row.c:
+            faults.append("it is not what its contributor committed to")
         secrets = self.reader.slots.get(item.slot)
         if secrets is None:
-            self.find(f"{where}: it came through slot {item.slot}, which the policy does not know")
-            return
-        self._named(where, item_name(secrets.name_key, str(read_canonical(item.canonical)["id"])), row.name)
-
-    def _named(self, where: str, expected: bytes, found: bytes | None) -> None:
-        if found is None:
-            if not self.reader.rows.execute("SELECT 1 FROM item WHERE name = ?", (expected,)):
-                self.find(f"{where}: it has no name, and no other item has it")
-        elif found != expected:
-            self.find(f"{where}: its name is not its id's")
+            return [*faults, f"it came through slot {item.slot}, which the policy does not know"]
+        expected = item_name(secrets.name_key, str(read_canonical(item.canonical)["id"]))
+        if row.name is not None and row.name != expected:
+            faults.append("its name is not its id's")
+        elif row.name is None and not self.reader.rows.execute(_NAMED, (expected,)):
+            faults.append("it has no name, and no other item has it")
+        return faults
 
     def end(self) -> None:
         """Check what only the whole shows: the log's end, counters, views, stray rows."""

@@ -84,26 +84,27 @@ def unpae(joined: bytes, count: int | None = None) -> list[bytes]:
         MalformedError: Too short, a length past the end, bytes left over, or
             another number of fields than ``count``.
     """
-    if len(joined) < _LE64.size:
+    size, unpack = len(joined), _LE64.unpack_from
+    if size < _LE64.size:
         raise MalformedError("a list of fields was expected, the bytes end before its count")
-    (found,) = _LE64.unpack_from(joined)
+    (found,) = unpack(joined)
     if count is not None and found != count:
         raise MalformedError(f"{count} fields were expected, {found} were found")
     # A count is believed only as far as bytes for its lengths can exist.
-    if found > (len(joined) - _LE64.size) // _LE64.size:
+    if found > (size - _LE64.size) // _LE64.size:
         raise MalformedError("a list of fields ends before its last field")
     fields = []
     at = _LE64.size
     for _ in range(found):
-        if at + _LE64.size > len(joined):
+        start = at + 8
+        if start > size:
             raise MalformedError("a list of fields ends before its last field")
-        (length,) = _LE64.unpack_from(joined, at)
-        at += _LE64.size
-        if length > len(joined) - at:
+        (length,) = unpack(joined, at)
+        at = start + length
+        if at > size:
             raise MalformedError("a list of fields ends inside a field")
-        fields.append(joined[at : at + length])
-        at += length
-    if at != len(joined):
+        fields.append(joined[start:at])
+    if at != size:
         raise MalformedError("bytes follow the last field")
     return fields
 

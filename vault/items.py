@@ -8,6 +8,7 @@ now. The canonical form depends on the JSON sent alone. FORMAT.md, "Items".
 
 from __future__ import annotations
 
+import functools
 import hmac
 import math
 import re
@@ -226,10 +227,16 @@ def is_type_list(value: object) -> bool:
 _NEVER_STORED = frozenset(("rowid", "dateServerModified"))
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_stored_name(name: str) -> bool:
+    # A pod has few names and many items.
+    return ITEM_TYPE.match(name) is not None and name not in _NEVER_STORED
+
+
 def _is_stored_member(name: str, value: object) -> bool:
     """Whether ``parse_item`` and a view can have let this member through."""
     kind = type(value)
-    if not ITEM_TYPE.match(name) or name in _NEVER_STORED or kind is list:
+    if not _is_stored_name(name) or kind is list:
         return False
     if name == "deleted":
         return value is True

@@ -103,7 +103,7 @@ def test_the_preview_says_where_to_what_and_that_it_is_final(plants: Path) -> No
     assert lines[3] == "         heightCm   Integer   from Height (cm)"
     assert lines[4] == "First    latinName=Rosa canina  heightCm=120"
     assert lines[5] == "         latinName=Rosa rugosa  heightCm=95"
-    assert "cannot be withdrawn" in lines[6]
+    assert "type Withdrawal asks for one back" in lines[6]
 
 
 def test_hostile_text_is_shown_harmless(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ with its worker. docs/decisions/a-process-that-writes.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from vault.errors import StorageError
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
+END_SECONDS = 0.2
 RESTART_SECONDS = 1.0
 """Least time between two starts: a process that cannot start must not be started for every item."""
 
@@ -42,6 +44,15 @@ def _hear(control: socket.socket) -> bytes:
         return control.recv(len(READY))
     except TimeoutError:
         return b""
+
+
+def _end(running: _Running) -> None:
+    """Make sure of one that has let go of its socket: half ended, it may hold a vault's lock."""
+    running.control.close()
+    running.process.kill()
+    # It has nothing left to do but to end; one that waits for a disk is reaped by the next start.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.process.wait(END_SECONDS)
 
 
 class WriterProcess:
@@ -78,7 +89,7 @@ class WriterProcess:
                     f"the process that writes vaults cannot be started: {exc.strerror}"
                 ) from exc
         if self._running:
-            self._running.control.close()
+            _end(self._running)
         self._running = _Running(process, ours)
 
     @property

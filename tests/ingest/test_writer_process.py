@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ingest.writer_process import WriterProcess
+from ingest.writer_process import WriterProcess, _end
 from tests.support.pods import TestPod, new_pod
 from tests.support.server import Server, envelope, serving
 from vault.errors import LockedError, StorageError
@@ -186,6 +187,32 @@ def _connect(writer: WriterProcess) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         writer.connect(theirs)
+
+
+async def test_one_that_let_go_of_its_socket_is_ended_before_another_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has closed its end and still runs: two would be in each other's way, and a dead one is no zombie."""
+    program = "import os, sys, time; os.close(int(sys.argv[-2])); time.sleep(60)"
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        "ingest.writer_process.subprocess.Popen",
+        lambda command, **named: popen([command[0], "-c", program, *command[-2:]], **named),
+    )
+    now = 100.0
+    writer = WriterProcess(lambda: now)
+    writer.start()
+    with pytest.raises(StorageError, match="did not start"):
+        await writer.ready()
+    assert writer._running
+    first = writer._running.process
+    now += 2
+    _connect(writer)
+
+    assert first.returncode == -signal.SIGKILL
+    assert writer._running.process.pid != first.pid
+    _end(writer._running)
+    assert not writer.is_running
 
 
 async def test_a_program_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

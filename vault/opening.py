@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from vault.encoding import from_le32, unpae, unpae_labelled
+from vault.encoding import from_le32, le32, unpae, unpae_labelled
 from vault.errors import DamagedError, MalformedError, WrongKeyError
 from vault.header import Header
 from vault.keys import KEY_BYTES, FileKey, PodId, Secret, hkdf_sha256
@@ -212,7 +212,7 @@ class OpenedBatch:
         MalformedError: The wraps are not of their format.
     """
 
-    __slots__ = ("_cipher", "_header")
+    __slots__ = ("_aad_head", "_decrypt")
 
     def __init__(
         self,
@@ -222,8 +222,9 @@ class OpenedBatch:
         later_wraps: Mapping[bytes, bytes] | None = None,
     ) -> None:
         key, _ = batch_keys(open_data_key(identity, header, wraps, later_wraps or {}))
-        self._cipher = AESGCM(key)
-        self._header = header
+        self._decrypt = AESGCM(key).decrypt
+        # The index, of 4 bytes, stands last.
+        self._aad_head = item_aad(header.pod_id, header.uid, 0)[:-4]
 
     def open_item(self, index: int, sealed: bytes) -> OpenedItem:
         """Open one item.
@@ -233,9 +234,8 @@ class OpenedBatch:
             FormatTooNewError: What it holds is of a later format.
             MalformedError: What it holds is not an item.
         """
-        aad = item_aad(self._header.pod_id, self._header.uid, index)
         try:
-            opened = self._cipher.decrypt(item_nonce(index), sealed, aad)
+            opened = self._decrypt(item_nonce(index), sealed, self._aad_head + le32(index))
         except InvalidTag as exc:
             raise DamagedError(f"item {index} of a batch does not open: it was altered or moved") from exc
         canonical, slot, salt = unpae_labelled(opened, ITEM_LABEL, 3, "sealed item")

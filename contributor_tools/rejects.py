@@ -10,6 +10,7 @@ from pathlib import Path
 from contributor_tools.console import clean
 from contributor_tools.tables import Table
 from vault.errors import StorageError
+from vault.undoing import on_failure
 
 
 def rejected_path(source: Path, table: Table) -> Path:
@@ -38,10 +39,7 @@ def write_rejected(path: Path, table: Table, reasons: Mapping[int, str]) -> None
 
 def _write_whole(path: Path, table: Table, reasons: Mapping[int, str]) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".new")
-    try:
+    with on_failure(Path(name).unlink, missing_ok=True):
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
             table.write_rejected(out, reasons)
         Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -15,8 +15,9 @@ from pathlib import Path
 from maintainer_tools.alone import alone_with, require_served
 from maintainer_tools.homes import PATIENCE, Change, Home
 from vault.disk import storage_error, sync
-from vault.errors import BusyError, WrongKeyError
+from vault.errors import WrongKeyError
 from vault.files import replace_file
+from vault.fresh import discard_vault, fresh_beside, put_in_place, remove_vault
 from vault.inspecting import inspect
 from vault.keys import FileKey
 from vault.locks import Patience
@@ -26,17 +27,12 @@ from vault.pod import PodFolder, parse_hex_line, read_file
 from vault.policies import Policy
 from vault.reader import file_key_of
 from vault.rekeying import format_rotation, is_keyed, parse_rotation, rekey
-from vault.rewriting import remove_rewritten, rewrite
+from vault.rewriting import rewrite
 from vault.sealing import Entropy
-from vault.wal import holds_frames
+from vault.undoing import on_failure
 
 _MOST_BYTES = 4096
 """Largest ``rotation`` read; ours has about 1,700."""
-
-
-def fresh_vault(pod: PodFolder) -> Path:
-    """Where the new vault is written, in the pod's folder: a rename does not leave a file system."""
-    return pod.vault.with_name(pod.vault.name + ".new")
 
 
 def rotate_file_key(
@@ -92,32 +88,17 @@ def _opens(pod: PodFolder, file_key: FileKey) -> bool:
 def _replace_vault(
     home: Home, change: Change, identity: Identity, new_key: FileKey, entropy: Entropy
 ) -> None:
-    pod, fresh = home.pod, fresh_vault(home.pod)
+    pod, fresh = home.pod, fresh_beside(home.pod.vault)
     file_key = file_key_of(change.policy, identity)
     # What was found, not what is about to follow it: nobody may have put an older slots.json here.
     inspected = inspect(pod, change.found, file_key)
     # Whatever refuses does so before anything is written.
     rekey(change.policy, identity, new_key, entropy)
-    remove_rewritten(fresh)
+    remove_vault(fresh)
     rewrite(pod.vault, file_key, fresh, new_key, checkpoint=inspected.ledger.checkpoint)
-    try:
+    with on_failure(discard_vault, fresh):
         replace_file(home.rotation_file, format_rotation(new_key, identity, change.policy.pod_id))
-        _swap(pod, fresh)
-    except BaseException:
-        remove_rewritten(fresh)
-        raise
-
-
-def _swap(pod: PodFolder, fresh: Path) -> None:
-    # SQLite would replay a log over whatever file lies beside it.
-    if holds_frames(pod.wal):
-        raise BusyError("another process has the vault open in place; stop it, then try again")
-    _remove(pod.wal)
-    try:
-        fresh.replace(pod.vault)
-    except OSError as exc:
-        raise storage_error(pod.vault, exc) from exc
-    sync(pod.path)
+        put_in_place(fresh, pod.vault)
 
 
 def _remove(path: Path) -> None:

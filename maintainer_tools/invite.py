@@ -23,6 +23,7 @@ from vault.items import SCHEMA_TYPE
 from vault.links import Invite, check_slot_name, format_invite
 from vault.opening import Identity
 from vault.pod import check_url
+from vault.undoing import on_failure
 
 
 @click.group("invite")
@@ -68,11 +69,8 @@ def _issue(
         raise click.UsageError("the pod has no url yet; pass --url https://..., or write one into pod.toml")
     policy, made = issue(change.policy, identity, name=name, caveats=caveats, url=own_url, entropy=os.urandom)
     write_invite(path, made)
-    try:
+    with on_failure(path.unlink):
         change.publish(policy)
-    except BaseException:
-        path.unlink()
-        raise
     return made
 
 

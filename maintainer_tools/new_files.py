@@ -15,6 +15,7 @@ from pathlib import Path
 from vault.disk import storage_error, sync
 from vault.errors import MissingError, StorageError
 from vault.files import PRIVATE_FILE, PRIVATE_FOLDER
+from vault.undoing import on_failure
 
 
 def require_absent(path: Path) -> None:
@@ -38,15 +39,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     require_absent(out)
     partial = out.with_name(f"{out.name}.partial")
     _make(partial)
-    try:
+    with on_failure(shutil.rmtree, partial, ignore_errors=True):
         yield partial
         for path in partial.iterdir():
             sync(path)
         sync(partial)
         _rename(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     sync(out.absolute().parent)
 
 
@@ -65,11 +63,8 @@ def write_private(path: Path, content: bytes) -> None:
         ) from exc
     except OSError as exc:
         raise storage_error(path, exc) from exc
-    try:
+    with on_failure(path.unlink, missing_ok=True):
         _fill(descriptor, path, content)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _fill(descriptor: int, path: Path, content: bytes) -> None:

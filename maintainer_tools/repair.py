@@ -23,13 +23,15 @@ from maintainer_tools.witnesses import load_seen, move_seen
 from vault.auditing import Audit, Auditor, head_witness
 from vault.errors import BusyError
 from vault.files import replace_file
+from vault.fresh import discard_vault, fresh_beside, remove_vault
 from vault.holding import hold
 from vault.ledger import Ledger, read_log_head
 from vault.opening import Identity
 from vault.pod import load_log_key
 from vault.reader import Reader, file_key_of
-from vault.repairing import Plan, plan_repair, remove_repaired, replace_vault, write_repaired
+from vault.repairing import Plan, plan_repair, replace_vault, write_repaired
 from vault.snapshot import take_snapshot
+from vault.undoing import on_failure
 from vault.witness import Witness
 
 _WORD = "repair"
@@ -133,20 +135,16 @@ def _repair(home: Home, identity: Identity, agreed: Plan) -> Path:
     pod = home.pod
     log_key = load_log_key(pod)
     out = _free_name(home.path / f"before-repair-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    fresh = pod.vault.with_name(f"{pod.vault.name}.new")
+    fresh = fresh_beside(pod.vault)
     with _held(home, identity), _looking(home, identity) as looked:
         if looked.plan != agreed:
             raise BusyError("the vault changed while you were asked; run `repair` again")
         file_key = file_key_of(looked.reader.policy, identity)
         take_snapshot(pod.path, out, PATIENCE)
-        remove_repaired(fresh)
+        remove_vault(fresh)
         ledger = write_repaired(looked.reader, agreed, fresh, file_key, log_key)
-        try:
-            with nobody_copying(pod, PATIENCE):
-                replace_vault(pod.vault, file_key, fresh)
-        except BaseException:
-            remove_repaired(fresh)
-            raise
+        with on_failure(discard_vault, fresh), nobody_copying(pod, PATIENCE):
+            replace_vault(pod.vault, file_key, fresh)
         _remember(home, looked.reader, ledger, agreed.epoch)
     return out
 

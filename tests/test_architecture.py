@@ -42,6 +42,7 @@ CONTRIBUTORS_VAULT = frozenset(
         "vault.receipts",
         "vault.sealing",
         "vault.tree",
+        "vault.undoing",
     }
 )
 HANDLERS_VAULT = frozenset({"vault.caveats", "vault.errors", "vault.items", "vault.submissions"})

@@ -10,7 +10,6 @@ and waiting for locks (``vault.locks``), which the callers hold. See FORMAT.md,
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -24,13 +23,14 @@ from vault.errors import (
     FormatTooNewError,
     FormatTooOldError,
     MalformedError,
-    StorageError,
 )
+from vault.fresh import make_empty, whole_or_gone
 from vault.keys import FileKey
 from vault.migrations import FORMAT, META, STEPS, Step
 from vault.page_one import verify_page_one
 from vault.rows import typed
 from vault.sqlcipher import RefusedStatementError, open_keyed
+from vault.undoing import on_failure
 
 _FORMAT_KEY = "format"
 _NO_VAULT = "the file opens under its key but says no format: it is no vault"
@@ -68,15 +68,10 @@ def create(path: Path, file_key: FileKey, *, meta: Mapping[str, bytes], policy_r
             so far is removed, unless that is refused too.
         DiskFullError: No space is left; likewise.
     """
-    _make_empty(path)
-    try:
+    make_empty(path)
+    with whole_or_gone(path):
         _fill(path, file_key, {**meta, _FORMAT_KEY: le32(FORMAT)}, policy_row)
         verify_page_one(path, file_key)
-        disk.sync(path)
-        disk.sync(path.parent)
-    except BaseException:
-        _remove(path)
-        raise
 
 
 def connect_append(path: Path, file_key: FileKey) -> AppendConnection:
@@ -101,13 +96,10 @@ def connect_append(path: Path, file_key: FileKey) -> AppendConnection:
     # Remembered before SQLite opens it: a replacement in between is then seen, not missed.
     vault_file = disk.identity(path)
     connection = open_keyed(path, file_key)
-    try:
+    with on_failure(connection.close):
         append = AppendConnection(connection, path, vault_file)
         # Its authorizer keeps the schema from it; who opens a vault to append has inspected it before.
         _require_format(_said_format(append))
-    except BaseException:
-        connection.close()
-        raise
     return append
 
 
@@ -118,12 +110,9 @@ def connect_inspect(path: Path, file_key: FileKey) -> InspectConnection:
     """
     verify_page_one(path, file_key)
     connection = open_keyed(path, file_key, is_writable=False)
-    try:
+    with on_failure(connection.close):
         inspect = InspectConnection(connection)
         _require_format(read_format(inspect))
-    except BaseException:
-        connection.close()
-        raise
     return inspect
 
 
@@ -150,13 +139,10 @@ def connect_read(path: Path, file_key: FileKey) -> ReadConnection:
     """
     verify_page_one(path, file_key)
     connection = open_keyed(path, file_key)
-    try:
+    with on_failure(connection.close):
         connection.execute("PRAGMA query_only = ON")
         read = ReadConnection(connection)
         _refuse_newer(read_format(read), FORMAT)
-    except BaseException:
-        connection.close()
-        raise
     return read
 
 
@@ -228,15 +214,6 @@ def _refuse_newer(found: int, known: int) -> None:
         raise FormatTooNewError(f"the vault has format {found}, {known} is known here; use a later version")
 
 
-def _make_empty(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError as exc:
-        raise StorageError(f"{path} exists already and was left as it is; choose another place") from exc
-    except OSError as exc:
-        raise disk.storage_error(path, exc) from exc
-
-
 def _fill(path: Path, file_key: FileKey, meta: Mapping[str, bytes], policy_row: PolicyRow) -> None:
     with WritingConnection(open_keyed(path, file_key)) as connection:
         connection.begin()
@@ -248,13 +225,6 @@ def _fill(path: Path, file_key: FileKey, meta: Mapping[str, bytes], policy_row: 
         connection.commit()
         # Closing moves the log as well, but is silent when it cannot.
         connection.truncate_wal()
-
-
-def _remove(path: Path) -> None:
-    # A disk that refuses this too must not hide what it refused first.
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with contextlib.suppress(OSError):
-            path.with_name(path.name + suffix).unlink()
 
 
 def _upgrade(connection: WritingConnection, missing: Sequence[Step]) -> None:

@@ -24,6 +24,7 @@ from vault.opening import Identity
 from vault.pod import PodFolder
 from vault.policies import Policy, parse_policy
 from vault.sealing import Entropy
+from vault.undoing import on_failure
 
 IDENTITY_FILE = "identity"
 POD_FOLDER = "pod"
@@ -120,12 +121,9 @@ def found_home(
         raise StorageError(f"{home} exists already; choose a folder that does not, or remove it yourself")
     partial = home.with_name(home.name + ".partial")
     _make_folder(partial)
-    try:
+    with on_failure(shutil.rmtree, partial, ignore_errors=True):
         policy = _fill_home(partial, keys, pod_toml, passphrase, entropy)
         _rename(partial, home)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     sync(home.parent)
     return policy
 

@@ -29,6 +29,7 @@ from typing import Self
 
 from vault.disk import storage_error
 from vault.errors import LockedError
+from vault.undoing import on_failure
 
 VAULT_LOCK = "vault.lock"
 COPY_LOCK = "copy.lock"
@@ -163,11 +164,8 @@ class WriterTurn:
 
     def __init__(self, folder: Path) -> None:
         self._turn = Lock(folder / TURN_LOCK)
-        try:
+        with on_failure(self._turn.close):
             self._copy = Lock(folder / COPY_LOCK)
-        except BaseException:
-            self._turn.close()
-            raise
 
     def try_exclusive(self) -> contextlib.AbstractContextManager[None] | None:
         """Take ``copy.lock`` alone, if nobody copies now.

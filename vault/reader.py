@@ -34,6 +34,7 @@ from vault.rows import typed
 from vault.sqlcipher import LIBRARY_ERRORS
 from vault.torn import check_pages
 from vault.tree import Frontier, leaf_hash
+from vault.undoing import on_failure
 from vault.views import open_view
 
 MAX_SEALED_BYTES = 64 << 20
@@ -404,16 +405,9 @@ def open_reader(
     except TornError as exc:
         on_refusal(exc)
     rows = connect_read(copy.vault, file_key)
-    try:
+    with on_failure(rows.close):
         reader = Reader(copy, policy, identity, rows)
-    except BaseException:
-        rows.close()
-        raise
-    try:
         _load_log(reader, head, on_refusal)
-    except BaseException:
-        reader.rows.close()
-        raise
     return reader
 
 

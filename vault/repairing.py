@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from vault import disk
 from vault.auditing import Audit, Range
 from vault.caveats import Usage
 from vault.connection import WritingConnection
 from vault.database import PolicyRow, create
 from vault.encoding import le32
 from vault.errors import BusyError, DamagedError, StorageError, VaultError
+from vault.fresh import put_in_place, whole_or_gone
 from vault.keys import FileKey, LogKey
 from vault.ledger import Extension, Ledger
 from vault.notes import Checkpoint, origin_of, sign_checkpoint
@@ -105,30 +105,12 @@ def write_repaired(reader: Reader, plan: Plan, target: Path, file_key: FileKey, 
     """
     policies = list(_policies(reader))
     create(target, file_key, meta=_meta(reader, plan, log_key), policy_row=policies[0])
-    try:
+    with whole_or_gone(target):
         with WritingConnection(open_keyed(target, file_key)) as connection:
             ledger = _Rebuild(reader, plan, connection, log_key).run(policies[1:])
             connection.truncate_wal()
         verify_page_one(target, file_key)
-        disk.sync(target)
-        disk.sync(target.parent)
-    except BaseException:
-        remove_repaired(target)
-        raise
     return ledger
-
-
-def remove_repaired(target: Path) -> None:
-    """Remove what ``write_repaired`` made, or an interrupted one left.
-
-    Raises:
-        StorageError: The operating system refused.
-    """
-    try:
-        for suffix in ("", "-wal", "-shm"):
-            target.with_name(target.name + suffix).unlink(missing_ok=True)
-    except OSError as exc:
-        raise disk.storage_error(target, exc) from exc
 
 
 def _policies(reader: Reader) -> Iterator[PolicyRow]:
@@ -300,11 +282,4 @@ def replace_vault(vault: Path, file_key: FileKey, fresh: Path) -> None:
     with WritingConnection(open_keyed(vault, file_key)) as connection:
         if not connection.truncate_wal():
             raise BusyError("another process reads the vault in place; stop it, then try again")
-    wal = vault.with_name(f"{vault.name}-wal")
-    try:
-        wal.unlink(missing_ok=True)
-        disk.sync(vault.parent)
-        fresh.replace(vault)
-    except OSError as exc:
-        raise disk.storage_error(vault, exc) from exc
-    disk.sync(vault.parent)
+    put_in_place(fresh, vault)

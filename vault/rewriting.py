@@ -8,16 +8,14 @@ FORMAT.md, "Rotation".
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 from pathlib import Path
 
-from vault import disk
 from vault.connection import ReadConnection, WritingConnection
 from vault.database import connect_read, read_format
 from vault.errors import BusyError, DamagedError, StorageError
-from vault.files import PRIVATE_FILE
+from vault.fresh import make_empty, whole_or_gone
 from vault.keys import FileKey
 from vault.layout import require_layout
 from vault.page_one import verify_page_one
@@ -51,46 +49,12 @@ def rewrite(source: Path, file_key: FileKey, target: Path, new_key: FileKey, *, 
         VaultError: As ``vault.database.connect_read``.
     """
     verify_page_one(source, file_key)
-    _make_empty(target)
-    try:
+    make_empty(target)
+    with whole_or_gone(target):
         _export(source, file_key, target, new_key)
         _require_no_log(source)
         _compare(source, file_key, target, new_key)
         _require_inspected(target, new_key, checkpoint)
-        disk.sync(target)
-        disk.sync(target.parent)
-    except BaseException:
-        # A disk that refuses this too must not hide what it refused first.
-        with contextlib.suppress(StorageError):
-            remove_rewritten(target)
-        raise
-
-
-def remove_rewritten(target: Path) -> None:
-    """Remove what ``rewrite`` made or an interrupted one left.
-
-    Raises:
-        StorageError: The operating system refused.
-    """
-    try:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            _beside(target, suffix).unlink(missing_ok=True)
-    except OSError as exc:
-        raise disk.storage_error(target, exc) from exc
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-def _make_empty(path: Path) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        os.close(os.open(path, flags, PRIVATE_FILE))
-    except FileExistsError as exc:
-        raise StorageError(f"{path} exists already and was left as it is") from exc
-    except OSError as exc:
-        raise disk.storage_error(path, exc) from exc
 
 
 def _export(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> None:
@@ -112,7 +76,7 @@ def _export(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> 
 
 
 def _require_no_log(source: Path) -> None:
-    if holds_frames(_beside(source, "-wal")):
+    if holds_frames(source.with_name(f"{source.name}-wal")):
         raise BusyError("another process reads the vault in place; stop it, then try again")
 
 

@@ -27,6 +27,7 @@ from vault.disk import storage_error, sync
 from vault.errors import MissingError, StorageError
 from vault.locks import Patience, copying
 from vault.pod import PodFolder
+from vault.undoing import on_failure
 
 Copy = Callable[[Path, Path], None]
 """Copies its first argument to the new file that is its second; raises StorageError."""
@@ -65,13 +66,10 @@ def take_snapshot(pod_folder: Path, out: Path, patience: Patience, copy: Copy = 
     partial = out.with_name(f"{out.name}.partial")
     _require_absent(out)
     _make_folder(partial)
-    try:
+    with on_failure(shutil.rmtree, partial, ignore_errors=True):
         size_bytes = _copy_pod(PodFolder(pod_folder), partial, patience, copy)
         _sync_all(partial)
         _rename(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     sync(out.parent)
     return Snapshot(out, size_bytes)
 

@@ -22,6 +22,7 @@ from sqlcipher3 import dbapi2
 
 from vault.errors import BusyError, DamagedError, DiskFullError, StorageError
 from vault.keys import FileKey
+from vault.undoing import on_failure
 
 LIBRARY_VERSION = (0, 6, 4)
 """The oldest sqlcipher3 with a SQLite that survives opening a hostile file (CVE-2026-11824)."""
@@ -170,11 +171,8 @@ def open_keyed(path: Path, file_key: FileKey, *, is_writable: bool = True) -> Co
         )
     except LIBRARY_ERRORS as exc:
         raise translate(exc) from exc
-    try:
+    with on_failure(connection.close):
         _harden(connection, file_key)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

@@ -34,6 +34,7 @@ from vault.policies import Policy, check_successor
 from vault.proving import BatchProofs, Receipts, proofs_of
 from vault.sealing import BatchKey, Entropy, seal_batch
 from vault.submissions import Answer, Submission
+from vault.undoing import on_failure
 from vault.writing import write_batch, write_slots
 
 MAX_BATCH_BYTES = 8 << 20
@@ -345,11 +346,8 @@ def _open(tools: _Tools, file_key: FileKey, locks: _Locks, inspected: Inspected)
         return Writer(tools, connect_append(tools.folder.vault, file_key), locks, inspected)
     with held:
         connection = connect_append(tools.folder.vault, file_key)
-        try:
+        with on_failure(connection.close):
             _settle(connection)
-        except BaseException:
-            connection.close()
-            raise
     return Writer(tools, connection, locks, inspected)
 
 

@@ -330,7 +330,7 @@ def test_a_log_that_came_back_stops_the_swap(
     """SQLite would replay it over the new file."""
     put(pod, invite, NOTE)
     with monkeypatch.context() as patched:
-        patched.setattr("maintainer_tools.file_key_rotation.holds_frames", lambda _: True)
+        patched.setattr("vault.fresh.holds_frames", lambda _: True)
         assert run(*ROTATE).code == 11
     assert not pod.folder.vault.with_name("vault.db.new").exists()
     succeed("rotate", pod.home, "--file-key")

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vault.undoing import on_failure
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
@@ -79,11 +81,8 @@ class Server:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        try:
+        with on_failure(self.kill):
             self.port = int(self.wait_for("listening")["port"])
-        except BaseException:
-            self.kill()
-            raise
 
     def _read(self) -> None:
         assert self.process.stderr

@@ -170,7 +170,8 @@ def test_a_half_made_vault_that_cannot_be_removed_does_not_hide_why(
 ) -> None:
     """A disk that fails one call often fails the next; found by the fault sweep."""
 
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        assert missing_ok
         raise OSError(errno.EIO, "Input/output error", str(path))
 
     def full(path: Path) -> None:

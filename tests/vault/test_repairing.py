@@ -13,7 +13,7 @@ from vault.database import connect_read
 from vault.errors import BusyError, DamagedError, StorageError
 from vault.ledger import Ledger
 from vault.reader import Reader
-from vault.repairing import Plan, remove_repaired, replace_vault, write_repaired
+from vault.repairing import Plan, replace_vault, write_repaired
 from vault.sqlcipher import open_keyed
 
 
@@ -83,11 +83,6 @@ def test_what_is_there_is_not_overwritten(pod: TestPod, reader: Reader, tmp_path
     with pytest.raises(StorageError, match="exists already"):
         repaired(pod, reader, tmp_path / "new.db", plan(5))
     assert (tmp_path / "new.db").read_bytes() == b"x"
-    remove_repaired(tmp_path / "new.db")
-    remove_repaired(tmp_path / "new.db")
-    (tmp_path / "folder.db").mkdir()
-    with pytest.raises(StorageError):
-        remove_repaired(tmp_path / "folder.db")
 
 
 def test_what_the_system_refuses_of_a_policy_is_raised(

@@ -15,7 +15,7 @@ from vault.database import connect_read
 from vault.errors import BusyError, DamagedError, StorageError, WrongKeyError
 from vault.inspecting import inspect
 from vault.keys import FileKey
-from vault.rewriting import remove_rewritten, rewrite
+from vault.rewriting import rewrite
 
 NEW_KEY = FileKey(bytes(range(32)))
 
@@ -108,13 +108,6 @@ def test_a_log_that_does_not_empty_stops_it(pod: TestPod, monkeypatch: pytest.Mo
     with pytest.raises(BusyError):
         _rewrite(pod)
     assert not _target(pod).exists()
-
-
-def test_what_cannot_be_removed_is_said(pod: TestPod) -> None:
-    """In our words."""
-    _target(pod).mkdir()
-    with pytest.raises(StorageError):
-        remove_rewritten(_target(pod))
 
 
 def test_a_vault_put_there_since_it_was_inspected_is_not_taken_over(pod: TestPod) -> None:

@@ -11,6 +11,7 @@ a wrong command line.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import os
 import signal
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
-from granian import Granian
+from granian import Granian, loops
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 
@@ -36,6 +37,7 @@ from ingest.settings import (
     parse_local_address,
     parse_owners,
 )
+from ingest.stopping import OneStopLoop, hold_signals_in_children
 from vault.errors import VaultError
 
 OWNERS_VARIABLE = "POD_OWNER_HASHES"
@@ -139,7 +141,15 @@ def _ignore_reload() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+@loops.register(Loops.auto)
+def _make_loop() -> OneStopLoop:
+    loop = OneStopLoop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
 def _serve(settings: Settings) -> int:
+    hold_signals_in_children()
     server = Granian(
         "ingest",
         address=settings.host,

@@ -30,6 +30,7 @@ from ingest.process import collect_rarely, now_ms
 from ingest.registry import Registry
 from ingest.remote_vault import RemoteVault
 from ingest.settings import LocalAddress, Settings
+from ingest.stopping import heed_signals
 from ingest.writer_process import WriterProcess
 from vault.pod import PodFolder
 
@@ -61,9 +62,10 @@ async def _is_listening(settings: Settings) -> bool:
 
 
 async def _announce(settings: Settings, log: Log) -> None:
-    """Log that the server is listening, once it is."""
+    """Log that the server is listening, once it is; from then on it can be told to stop."""
     while not await _is_listening(settings):  # noqa: ASYNC110  # what listens is not ours and tells nobody
         await asyncio.sleep(LISTEN_POLL_SECONDS)
+    heed_signals()
     log.event("listening", host=settings.host, port=settings.port, pods=len(settings.pods))
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.pods import TestPod, make_pod
 from tests.support.raw_http import post, read_all
-from tests.support.server import ROOT, Response, Server, envelope, serving
+from tests.support.server import ROOT, STOP_SECONDS, Response, Server, envelope, serving
 from vault.errors import LockedError
 from vault.locks import hold_vault
 
@@ -94,6 +94,34 @@ def test_a_signal_to_the_whole_group_is_an_orderly_stop(pod: TestPod, number: si
     with serving(pod.folder.path) as server:
         assert server.stop_group(number) == 0
         assert server.wait_for("stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_signals_sent_again_change_nothing(pod: TestPod, number: signal.Signals, times: int) -> None:
+    """Ctrl-C pressed twice is impatience: the stop is as orderly, and no slower."""
+    with serving(pod.folder.path) as server:
+        for _ in range(times - 1):
+            os.killpg(server.process.pid, number)
+            time.sleep(0.003)
+        assert server.stop_group(number) == 0
+        assert server.wait_for("stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2, 0.5])
+def test_a_signal_before_it_listens_is_not_lost(pod: TestPod, number: signal.Signals, seconds: float) -> None:
+    """A service that is stopped as it starts stops, long before anybody's patience ends."""
+    command = [sys.executable, "-m", "ingest", "--port", "0", str(pod.folder.path)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True) as process:
+        worker = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        try:
+            assert _eventually(lambda: bool(worker.read_text()))
+            time.sleep(seconds)
+            os.killpg(process.pid, number)
+            assert process.wait(STOP_SECONDS) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])

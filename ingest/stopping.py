@@ -1,0 +1,48 @@
+"""How a worker is told to stop: once, however often and however early it is told.
+
+The server below answers a third stop signal by waiting, with the interpreter
+lock held, for room in a channel of one; a signal that comes before its loop
+runs is lost. Ctrl-C pressed twice, or a stop in the first second, then took as
+long as the parent's patience. So signals wait from a worker's fork until it
+listens, and its loop passes on the first only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import uvloop
+
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+
+
+def hold_signals() -> None:
+    """Let stop signals wait; called from the main thread. Children start with them waiting too."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def heed_signals() -> None:
+    """Take stop signals, and those that waited; called from the main thread."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def hold_signals_in_children() -> None:
+    """Have every process this one forks from now on begin as after ``hold_signals``."""
+    os.register_at_fork(before=hold_signals, after_in_parent=heed_signals)
+
+
+class OneStopLoop(uvloop.Loop):
+    """An event loop that passes on the first signal it is given a handler for, and no other."""
+
+    _is_told = False
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: object) -> None:
+        """Call ``callback(*args)`` at signal ``sig``, unless any signal was passed on before."""
+        super().add_signal_handler(sig, self._tell, callback, *args)
+
+    def _tell(self, callback: Callable[..., object], *args: object) -> None:
+        if not self._is_told:
+            self._is_told = True
+            callback(*args)

@@ -173,7 +173,7 @@ class Registry:
             Refused: 503; the maintainer holds the vault, or every open vault is in use.
         """
         if pod.is_held(self._now_ms()):
-            # No key stays that no closing will drop.
+            # A closing that ends now must not take this key for that of an item that came meanwhile.
             pod.opened.clear()
             raise Refused(PAUSED)
         pod.used_at = self._clock()
@@ -188,6 +188,10 @@ class Registry:
         pod.is_open = True
 
     def _close_idle(self) -> None:
+        for pod in self.by_owner.values():
+            # Of a request that was refused once its key had been admitted: no closing would ever drop it.
+            if not pod.is_open:
+                pod.opened.clear()
         oldest, now_ms = self._clock() - self._settings.idle_seconds, self._now_ms()
         for pod in self._open_pods():
             if pod.is_idle and (pod.used_at <= oldest or pod.is_held(now_ms)):

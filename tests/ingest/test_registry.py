@@ -13,7 +13,7 @@ from ingest.admission import Admission
 from ingest.door import Door, Tools
 from ingest.logs import Log
 from ingest.pods import Pod
-from ingest.problems import PAUSED, VAULTS_FULL, Problem, Refused
+from ingest.problems import PAUSED, RATE_OVER_LIMIT, VAULTS_FULL, Problem, Refused
 from ingest.registry import Registry
 from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
@@ -178,6 +178,29 @@ async def test_a_pod_is_turned_away_where_every_open_vault_is_in_use(tmp_path: P
     assert (await house.store(second, invites[1])).outcome is Outcome.STORED
     await house.settle()
     assert [house.pod(pod).is_open for pod in (first, second)] == [False, True]
+    await house.registry.stop()
+
+
+async def test_a_key_that_was_admitted_and_then_refused_is_dropped(tmp_path: Path) -> None:
+    """The vault is not opened for it, so no closing drops it: for want of room, or by the slot's rate."""
+    first, second = make_pod(tmp_path / "first"), make_pod(tmp_path / "second")
+    invites = first.invite(), second.invite()
+    limited = second.invite("limited", rate=(5, 50))
+    house = _House(first, second, max_open_vaults=1)
+    await house.registry.load()
+    admission = house.admit(first, invites[0])
+    waiting = admission.pod.store(admission.slot, submit(admission.slot, first.item()), 100)
+    pod = house.pod(second)
+    for invite, problem in ((invites[1], VAULTS_FULL), (limited, RATE_OVER_LIMIT)):
+        with pytest.raises(Refused) as refused:
+            house.admit(second, invite)
+        assert refused.value.problem is problem
+    assert not pod.is_open
+    assert len(pod.opened) == 2
+
+    await house.close_idle()
+    assert not pod.opened
+    assert isinstance(await waiting, Answer)
     await house.registry.stop()
 
 

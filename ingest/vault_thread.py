@@ -32,6 +32,7 @@ from ingest.messages import (
     decode_request,
     frame,
 )
+from ingest.reserve import disk_full, has_room
 from vault.errors import BusyError, VaultError
 from vault.keys import FileKey
 from vault.locks import Patience
@@ -91,12 +92,14 @@ class OpenVault:
             One answer each.
 
         Raises:
+            DiskFullError: What would be left is kept; the vault is closed.
             VaultError: What ``open_writer`` and ``Writer.commit`` raise.
         """
         if self._writer and self._is_spent and not self.close():
             raise BusyError(
                 "the vault must be closed and verified first, and a snapshot is being taken; try again"
             )
+        self._require_room(batch)
         if self._writer is None:
             self._writer = self._open_patiently(policy, file_key)
         # Until the commit has ended well, nothing is known about the connection.
@@ -105,6 +108,14 @@ class OpenVault:
         self._is_spent = False
         self._report(self._writer)
         return answers
+
+    def _require_room(self, batch: Sequence[Submission]) -> None:
+        if has_room(self._folder, batch):
+            return
+        # Now, while there is room for it: a stop has then nothing left to do. It may be all that was needed.
+        self.close()
+        if not has_room(self._folder, batch):
+            raise disk_full()
 
     def look(self, policy: Policy) -> Looked:
         """Erase what the requests in the pod's folder ask for, if the vault is open.

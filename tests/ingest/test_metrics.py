@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import signal
 import socket
 import stat
@@ -21,7 +20,7 @@ from ingest.probes import MOST_CONNECTIONS, MOST_HEAD_BYTES
 from ingest.settings import LocalAddress, parse_local_address
 from tests.support.pods import TestPod, make_pod
 from tests.support.raw_http import post, read_all
-from tests.support.server import ROOT, Response, Server, envelope, serving
+from tests.support.server import ROOT, envelope, serving
 from vault.errors import MalformedError
 from vault.judging import Outcome
 from vault.submissions import Answer
@@ -31,15 +30,6 @@ from vault.submissions import Answer
 def pod(tmp_path: Path) -> TestPod:
     """A pod of its own."""
     return make_pod(tmp_path / "home")
-
-
-def _ask(server: Server, path: str, host: str = "localhost", method: str = "GET") -> Response:
-    """Ask at the second address, which the log names."""
-    where = server.wait_for("metrics")
-    with contextlib.closing(http.client.HTTPConnection(where["host"], where["port"], timeout=30)) as asked:
-        asked.request(method, path, headers={"Host": host})
-        answer = asked.getresponse()
-        return Response(answer.status, dict(answer.getheaders()), answer.read())
 
 
 def _samples(text: bytes) -> dict[tuple[str, ...], float]:
@@ -68,7 +58,7 @@ def test_what_was_done_is_counted_and_names_nobody(pod: TestPod) -> None:
         for name in ("canary-a", "canary-b", "canary-b"):
             assert server.create_item(pod.owner, key, {"type": "Note", "id": name}).status == 200
         assert server.create_item(pod.owner, "0" * 64, {"type": "Note"}).status == 403
-        answer = _ask(server, "/metrics")
+        answer = server.probe("/metrics")
         digest = server.wait_for("request")["owner"]
 
     text, samples = answer.body.decode(), _samples(answer.body)
@@ -92,8 +82,8 @@ def test_failures_are_counted(pod: TestPod) -> None:
     pod.folder.pod_toml.write_text(pod.folder.pod_toml.read_text() + "# by hand\n")
     with serving(pod.folder.path, options=["--metrics", "127.0.0.1:0"]) as server:
         server.wait_for("policy_refused")
-        samples = _samples(_ask(server, "/metrics").body)
-        ready = _ask(server, "/ready")
+        samples = _samples(server.probe("/metrics").body)
+        ready = server.probe("/ready")
 
     assert samples["shared_pod_failures_total", "policy_refused"] == 1
     assert samples["shared_pod_pods",] == 0
@@ -104,15 +94,15 @@ def test_failures_are_counted(pod: TestPod) -> None:
 def test_probes_answer_and_nothing_else_does(pod: TestPod) -> None:
     """Alive, ready; no other path, no other method, no name of another machine."""
     with serving(pod.folder.path, options=["--metrics", "localhost:0"]) as server:
-        assert _ask(server, "/live").body == b"live\n"
-        assert _ask(server, "/ready").body == b"ready\n"
-        assert _ask(server, "/ready?now").status == 200
-        assert _ask(server, "/").status == 404
-        assert _ask(server, "/version").status == 404
-        assert _ask(server, "/metrics", method="POST").status == 405
-        assert _ask(server, "/metrics", host="pod.example.org").status == 400
-        assert _ask(server, "/metrics", host="[::1]").status == 400
-        assert _ask(server, "/metrics", host="127.0.0.1:80").status == 200
+        assert server.probe("/live").body == b"live\n"
+        assert server.probe("/ready").body == b"ready\n"
+        assert server.probe("/ready?now").status == 200
+        assert server.probe("/").status == 404
+        assert server.probe("/version").status == 404
+        assert server.probe("/metrics", method="POST").status == 405
+        assert server.probe("/metrics", host="pod.example.org").status == 400
+        assert server.probe("/metrics", host="[::1]").status == 400
+        assert server.probe("/metrics", host="127.0.0.1:80").status == 200
 
 
 def test_a_stopping_server_is_alive_and_not_ready(pod: TestPod) -> None:
@@ -123,12 +113,12 @@ def test_a_stopping_server_is_alive_and_not_ready(pod: TestPod) -> None:
         serving(pod.folder.path, options=["--metrics", "127.0.0.1:0"]) as server,
         contextlib.closing(server.connect()) as connection,
     ):
-        assert _ask(server, "/ready").status == 200
+        assert server.probe("/ready").status == 200
         connection.sendall(request[:-20])
         time.sleep(0.2)
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
-        stopping, live = _ask(server, "/ready"), _ask(server, "/live")
+        stopping, live = server.probe("/ready"), server.probe("/live")
         connection.sendall(request[-20:])
         answer = read_all(connection, 10)
         assert server.process.wait(30) == 0

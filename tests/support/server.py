@@ -150,6 +150,16 @@ class Server:
             answer = {name.lower(): value for name, value in response.getheaders()}
             return Response(response.status, answer, response.read())
 
+    def probe(self, path: str, host: str = "localhost", method: str = "GET") -> Response:
+        """Ask at the second address, which the log names."""
+        where = self.wait_for("metrics")
+        with contextlib.closing(
+            http.client.HTTPConnection(where["host"], where["port"], timeout=30)
+        ) as asked:
+            asked.request(method, path, headers={"Host": host})
+            answer = asked.getresponse()
+            return Response(answer.status, dict(answer.getheaders()), answer.read())
+
     def create_item(
         self, owner: str, key: str, payload: object, headers: Mapping[str, str] | None = None
     ) -> Response:

@@ -22,6 +22,7 @@ MOST_BATCH_BYTES = 8 << 20
 MOST_WAITING_ITEMS = 4096
 MOST_WAITING_BYTES = 32 << 20
 MOST_WAITING_BYTES_IN_ALL = 128 << 20
+MOST_WAITING_ITEMS_IN_ALL = 16_384
 """Over all pods of a process: many pods at once must not use up its memory either."""
 MOST_IN_FLIGHT = 2
 """Batches the writer has: the one it commits, and one ahead, so that it never waits for a busy loop."""
@@ -87,8 +88,10 @@ class Committer(Generic[Submitted, Answered]):
     def has_room(self, size: int) -> bool:
         """Whether an item of ``size`` body bytes may still wait."""
         fits = not self._waiting or self._waiting_bytes + size <= MOST_WAITING_BYTES
-        fits_in_all = self._load.waiting_bytes + size <= MOST_WAITING_BYTES_IN_ALL
-        return fits and fits_in_all and len(self._waiting) < MOST_WAITING_ITEMS
+        load = self._load
+        fits_in_all = load.waiting_bytes + size <= MOST_WAITING_BYTES_IN_ALL
+        is_short = len(self._waiting) < MOST_WAITING_ITEMS and load.waiting_items < MOST_WAITING_ITEMS_IN_ALL
+        return fits and fits_in_all and is_short
 
     def submit(self, submitted: Submitted, size: int) -> asyncio.Future[Answered]:
         """Let an item wait for the next commit.

@@ -17,7 +17,7 @@ from ingest.admission import Admission, Admissions
 from ingest.asgi import Receive, Reply, Scope, Send, problem_reply
 from ingest.body import Bodies, drain
 from ingest.logs import Log
-from ingest.problems import RATE_OVER_LIMIT, Problem, Refused, too_fast, unexpected
+from ingest.problems import RATE_OVER_LIMIT, Problem, Refused, spread, too_fast, unexpected
 from ingest.registry import Registry
 from ingest.settings import Settings
 from vault.keys import DatabaseKey
@@ -139,7 +139,7 @@ class Door:
 
     async def _refuse(self, problem: Problem, call: Call, receive: Receive, send: Send) -> None:
         self.tools.log.refused(call.owner, problem.status, call.body_bytes, self.tools.clock() - call.began)
-        await send_problem(problem, receive, send)
+        await send_problem(spread(problem, self.tools.entropy), receive, send)
 
 
 async def send_problem(problem: Problem, receive: Receive, send: Send) -> None:

@@ -9,6 +9,8 @@ wire", "Errors".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from vault.errors import DiskFullError, ItemError, VaultError
@@ -18,10 +20,11 @@ from vault.submissions import Answer
 OK = 200
 NO_CONTENT = 204
 
-RETRY_SECONDS = 1
-"""Sent as Retry-After with a 503: a commit takes milliseconds, a reopened vault less than a second."""
+RETRY_SECONDS = (1, 4)
+"""Sent as Retry-After with a 503, the least and how much more: a commit takes milliseconds, a reopened vault
+less than a second; but those who were refused together must not come back together."""
 
-PAUSED_RETRY_SECONDS = 5
+PAUSED_RETRY_SECONDS = (5, 10)
 """The same while a maintainer holds the vault, which takes seconds to minutes."""
 
 
@@ -32,6 +35,7 @@ class Problem(msgspec.Struct, frozen=True):
         status: HTTP status code.
         sentence: One line for the person behind the client; empty for an empty body.
         retry_after: Seconds after which the same request may succeed; None if it never will.
+        spread_seconds: How many more a client may be told, each for itself; see ``spread``.
         is_closing: Whether the connection ends with this answer, because the body was not read.
         allow: The methods of a known path, for 405.
     """
@@ -39,6 +43,7 @@ class Problem(msgspec.Struct, frozen=True):
     status: int
     sentence: str = ""
     retry_after: int | None = None
+    spread_seconds: int = 0
     is_closing: bool = False
     allow: str | None = None
 
@@ -67,15 +72,15 @@ RATE_OVER_LIMIT = Problem(
     403, "the body alone exceeds the bytes a minute this invite allows; send smaller items"
 )
 ITEM_TOO_LARGE = Problem(403, "the item is larger than this invite or pod allows; send a smaller one")
-QUEUE_FULL = Problem(503, "too many items are waiting; try again", RETRY_SECONDS)
+QUEUE_FULL = Problem(503, "too many items are waiting; try again", *RETRY_SECONDS)
 BODIES_FULL = Problem(
-    503, "too many large bodies are being received; try again", RETRY_SECONDS, is_closing=True
+    503, "too many large bodies are being received; try again", *RETRY_SECONDS, is_closing=True
 )
-VAULTS_FULL = Problem(503, "too many pods are in use at once; try again", RETRY_SECONDS)
+VAULTS_FULL = Problem(503, "too many pods are in use at once; try again", *RETRY_SECONDS)
 UNAVAILABLE = Problem(
-    503, "this pod cannot store items now; try again, or tell its maintainer", RETRY_SECONDS
+    503, "this pod cannot store items now; try again, or tell its maintainer", *RETRY_SECONDS
 )
-PAUSED = Problem(503, "this pod's maintainer is working on it; try again in a while", PAUSED_RETRY_SECONDS)
+PAUSED = Problem(503, "this pod's maintainer is working on it; try again in a while", *PAUSED_RETRY_SECONDS)
 DISK_FULL = Problem(507, "the pod's disk is full; tell its maintainer")
 
 
@@ -97,6 +102,23 @@ def wrong_method(allow: str) -> Problem:
 def too_fast(wait_seconds: int) -> Problem:
     """The slot's rate is spent for now."""
     return Problem(429, "this invite's rate is spent; slow down", retry_after=wait_seconds)
+
+
+def spread(problem: Problem, entropy: Callable[[int], bytes]) -> Problem:
+    """Draw how long one client is told to wait, where many are told at once.
+
+    Args:
+        problem: Any.
+        entropy: The source of randomness.
+
+    Returns:
+        One whose ``retry_after`` is uniform from its own to ``spread_seconds``
+        more; ``problem`` itself where nothing is to be spread.
+    """
+    if problem.retry_after is None or not problem.spread_seconds:
+        return problem
+    more = int.from_bytes(entropy(8), "little") % (problem.spread_seconds + 1)
+    return msgspec.structs.replace(problem, retry_after=problem.retry_after + more, spread_seconds=0)
 
 
 def unexpected(error_id: str) -> Problem:

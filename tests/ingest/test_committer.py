@@ -16,6 +16,7 @@ from ingest.committer import (
     MOST_WAITING_BYTES,
     MOST_WAITING_BYTES_IN_ALL,
     MOST_WAITING_ITEMS,
+    MOST_WAITING_ITEMS_IN_ALL,
     Committer,
     Load,
     Told,
@@ -230,6 +231,25 @@ async def test_all_queues_of_a_process_are_bounded_together(writer: _Writer) -> 
     await asyncio.gather(*running, *waiting)
     assert load.waiting_bytes == 0
     assert committers[4].has_room(1)
+
+
+async def test_items_of_many_pods_are_bounded_together(writer: _Writer) -> None:
+    """Small ones too: each costs more than its bytes."""
+    load = Load()
+    committers = [_committer(writer, load) for _ in range(6)]
+    writer.may_commit.clear()
+    running = [committer.submit(0, 1) for committer in committers]
+    await asyncio.sleep(0.05)
+    waiting = [
+        committer.submit(1, 1) for committer in committers[:5] for _ in range(MOST_WAITING_ITEMS - 600)
+    ]
+    waiting += [committers[5].submit(1, 1) for _ in range(MOST_WAITING_ITEMS_IN_ALL - load.waiting_items)]
+    assert not committers[5].has_room(1)
+
+    writer.may_commit.set()
+    await asyncio.gather(*running, *waiting)
+    assert load.waiting_items == 0
+    assert committers[5].has_room(1)
 
 
 async def test_a_caller_that_gives_up_does_not_cancel_the_commit(writer: _Writer) -> None:

@@ -168,7 +168,7 @@ def test_a_pod_whose_policy_never_verified_says_that_it_is_not_usable(pod: TestP
     with serving(pod.folder.path) as server:
         answer = _send(server, pod, invite)
         assert answer.status == 503
-        assert answer.headers["retry-after"] == "1"
+        assert 1 <= int(answer.headers["retry-after"]) <= 5
         assert "slots.json" in server.wait_for("policy_refused")["sentence"]
 
         pod.folder.slots_json.write_bytes(whole)
@@ -311,7 +311,8 @@ def test_a_vault_that_does_not_open_is_503_and_left_as_it_is(
         server.stop()
     after = {path.name: path.read_bytes() for path in pod.folder.path.iterdir()}
 
-    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.status == 503
+    assert 1 <= int(answer.headers["retry-after"]) <= 5
     assert logged["error"] == error
     assert error.encode() not in answer.body
     assert {name: content for name, content in after.items() if not name.endswith(".lock")} == before

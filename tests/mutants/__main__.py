@@ -56,7 +56,9 @@ def main(names: Sequence[str]) -> int:
     """
     mutants = [mutant for mutant in load() if not names or mutant.name in names]
     if not mutants:
-        sys.stderr.write(f"no mutant is named {' or '.join(names)}; tests/mutants/mutants.toml has the names\n")
+        sys.stderr.write(
+            f"no mutant is named {' or '.join(names)}; tests/mutants/mutants.toml has the names\n"
+        )
         return 2
     alive = []
     with tempfile.TemporaryDirectory() as folder:

@@ -176,10 +176,11 @@ def _endorsement(entry: dict[str, Any]) -> Endorsement:
 
 
 def _log(entry: dict[str, Any]) -> Log:
-    kind = entry.get("kind")
-    if kind not in {"vault", "function"}:
-        raise MalformedError("slots.json: a log's kind must be vault or function")
-    return Log(_hex(entry, "key"), kind)
+    # Compared one by one: a list from a file is no member of a set, and Python says so by a TypeError.
+    match entry.get("kind"):
+        case "vault" | "function" as kind:
+            return Log(_hex(entry, "key"), kind)
+    raise MalformedError("slots.json: a log's kind must be vault or function")
 
 
 def _wrap(entry: dict[str, Any]) -> bytes | None:

@@ -264,6 +264,12 @@ def _bad_members(family: Family) -> None:
             {"logs": [{"key": "00" * 32, "kind": "x"}]},
             "kind must be",
         ),
+        (
+            "log of a list for its kind",
+            "vault or function",
+            {"logs": [{"key": "00" * 32, "kind": ["vault"]}]},
+            "kind must be",
+        ),
         ("slots missing", "required", {"slots": None}, "slots is missing"),
         ("slot number -1", "32 bits", {"slots": [slot | {"number": -1}]}, "32 bits"),
         ("slot number 2^32", "32 bits", {"slots": [slot | {"number": 2**32}]}, "32 bits"),

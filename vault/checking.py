@@ -27,7 +27,7 @@ from vault.notes import Checkpoint, origin_of, verify_checkpoint
 from vault.opening import OpenedItem, sealed_by_kid
 from vault.policies import Policy, parse_policy, past_signers
 from vault.reader import Reader, SealedRow, StoredBatch
-from vault.rows import typed
+from vault.rows import only, typed
 from vault.tree import Frontier, Node, leaf_hash, root_of
 
 Progress = Callable[[int], None]
@@ -152,7 +152,7 @@ class _Check:
         rows = self.reader.rows.execute(
             "SELECT hash, pod_toml, slots_json FROM policy WHERE revision = ?", (revision,)
         )
-        ((digest, pod_toml, slots_json),) = typed(rows, list[tuple[bytes, bytes, bytes]])
+        digest, pod_toml, slots_json = only(rows, list[tuple[bytes, bytes, bytes]])
         policy = parse_policy(pod_toml, slots_json)
         if policy.revision != revision or policy.digest != digest:
             self.find(f"policy {revision}: it is not the policy its row names")

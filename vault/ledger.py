@@ -17,7 +17,7 @@ from vault.header import parse_header
 from vault.keys import LogKey, PodId
 from vault.notes import Checkpoint, epoch_of, origin_of, read_checkpoint, sign_checkpoint, verify_checkpoint
 from vault.pod import PodFolder, read_file
-from vault.rows import Rows, typed
+from vault.rows import Rows, only, typed
 from vault.tree import Frontier, Node, leaf_hash, peaks_of
 from vault.wal import holds_frames
 
@@ -111,7 +111,7 @@ def frontier_at(rows: Rows, size: int) -> Frontier:
 
 def _load_last(rows: Rows, size: int, pod_id: PodId) -> tuple[int, bytes, bytes]:
     found = rows.execute("SELECT first_seq, header, checkpoint FROM batch WHERE batch = ?", (size,))
-    ((first_seq, header, checkpoint),) = typed(found, list[tuple[int, bytes, bytes]])
+    first_seq, header, checkpoint = only(found, list[tuple[int, bytes, bytes]])
     parsed = parse_header(header)
     if parsed.pod_id != pod_id:
         raise ForeignPodError("the newest batch is of another pod; put this pod's vault.db here")

@@ -30,7 +30,7 @@ from vault.page_one import verify_page_one
 from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy, parse_policy, past_signers
 from vault.properties import Scalar, ValueType
-from vault.rows import typed
+from vault.rows import only, typed
 from vault.sqlcipher import LIBRARY_ERRORS
 from vault.torn import check_pages
 from vault.tree import Frontier, leaf_hash
@@ -316,11 +316,11 @@ class Reader:
             DamagedError: A row is not of its types.
             MalformedError: The batch's header is not of its format.
         """
-        ((first_seq, packed),) = typed(
+        first_seq, packed = only(
             self.rows.execute("SELECT first_seq, header FROM batch WHERE batch = ?", (item.batch,)),
             list[tuple[int, bytes]],
         )
-        ((digest,),) = typed(
+        (digest,) = only(
             self.rows.execute("SELECT digest FROM item WHERE seq = ?", (item.seq,)), list[tuple[bytes]]
         )
         return sign_erasure(parse_header(packed), item.seq - first_seq, digest, ms, self.identity)

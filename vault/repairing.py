@@ -29,7 +29,7 @@ from vault.notes import Checkpoint, origin_of, sign_checkpoint
 from vault.page_one import verify_page_one
 from vault.policies import Policy, parse_policy
 from vault.reader import Reader, SealedRow, StoredBatch
-from vault.rows import typed
+from vault.rows import only, typed
 from vault.sqlcipher import open_keyed
 from vault.tree import EMPTY_ROOT, Frontier, leaf_hash
 
@@ -132,7 +132,7 @@ def _policy(reader: Reader, revision: int) -> PolicyRow | None:
         found = reader.rows.execute(
             "SELECT revision, hash, pod_toml, slots_json FROM policy WHERE revision = ?", (revision,)
         )
-        (row,) = typed(found, list[PolicyRow])
+        row = only(found, list[PolicyRow])
         policy = parse_policy(row.pod_toml, row.slots_json)
     except StorageError:
         raise

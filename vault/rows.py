@@ -24,6 +24,26 @@ class Rows(Protocol):
         """Run one statement and return all of its rows."""
 
 
+def only(rows: list[tuple[Any, ...]], kind: type[list[T]]) -> T:
+    """Return the one row of ``rows``, which is there as other rows say.
+
+    A page made by hand can list a row that a search for its key does not find.
+
+    Args:
+        rows: As the library gave them.
+        kind: As for ``typed``.
+
+    Raises:
+        DamagedError: It is not there, or a value is of another type than its column's.
+    """
+    found = typed(rows, kind)
+    if len(found) != 1:
+        raise DamagedError(
+            "a row of the vault is not where its key says: the file was made by hand; restore a snapshot"
+        )
+    return found[0]
+
+
 def typed(rows: list[tuple[Any, ...]], kind: type[list[T]]) -> list[T]:
     """Return ``rows`` if every value has its column's type.
 

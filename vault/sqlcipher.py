@@ -31,9 +31,9 @@ CIPHER_VERSION = (4, 19)
 CACHED_STATEMENTS = 128
 """Prepared statements a connection keeps: more than a vault's whole vocabulary."""
 
-LIBRARY_ERRORS = (dbapi2.Error, dbapi2.Warning, UnicodeDecodeError)
-"""What sqlcipher3 raises; to be caught and given to ``translate``. The last where SQLite's own message
-quotes bytes of a file that are no text."""
+LIBRARY_ERRORS = (dbapi2.Error, dbapi2.Warning, UnicodeDecodeError, OverflowError)
+"""What sqlcipher3 raises; to be caught and given to ``translate``. The last two where SQLite's own message
+quotes bytes of a file that are no text, and where a number that follows from a file's has more than 64 bits."""
 
 _FIRST_PRAGMAS = ("PRAGMA cipher_log_level = NONE",)  # SQLCipher writes to stderr otherwise
 _PRAGMAS = (
@@ -227,6 +227,8 @@ def translate(exc: Exception) -> Exception:
     if isinstance(exc, UnicodeDecodeError) or (code is None and str(exc).startswith(_NO_TEXT)):
         # Not the library's sentence: it quotes what it could not decode.
         return DamagedError("the vault holds text that is no UTF-8; restore a snapshot")
+    if isinstance(exc, OverflowError):
+        return DamagedError("the vault holds a number beyond what its tables can have; restore a snapshot")
     if code is None:
         return RefusedStatementError(str(exc))
     kind, sentence = _TRANSLATIONS.get(code & 0xFF, (RefusedStatementError, ""))

@@ -274,6 +274,18 @@ def test_items_that_changed_places_are_named(full: TestPod) -> None:
     }
 
 
+def test_a_number_that_leads_beyond_64_bits_is_named(full: TestPod) -> None:
+    """What follows from it can be asked of no table; a check says so, and a reader refuses."""
+    with full.forging() as vault:
+        vault.execute("UPDATE batch SET first_seq = ? WHERE batch = 1", (2**63 - 1,))
+
+    assert "batch 1: the vault holds a number beyond what its tables can have; restore a snapshot" in findings(
+        full
+    )
+    with pytest.raises(DamagedError, match="beyond what its tables can have"):
+        full.items()
+
+
 def test_sealed_bytes_with_a_digest_made_to_fit_are_named(full: TestPod) -> None:
     """The digest stands in the log."""
     sealed = bytes(100)

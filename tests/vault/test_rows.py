@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import DamagedError
-from vault.rows import typed
+from vault.rows import only, typed
 
 Kind = list[tuple[int, bytes, bytes | None, str]]
 values = st.none() | st.integers() | st.binary() | st.text() | st.floats() | st.booleans()
@@ -40,6 +40,14 @@ def test_a_value_of_another_type_is_damage(row: tuple[Any, ...]) -> None:
     """Text is not taken for base64, a float not for an integer."""
     with pytest.raises(DamagedError, match="made by hand"):
         typed([row], Kind)
+
+
+@pytest.mark.parametrize("rows", [[], [(1, b"", None, ""), (1, b"", None, "")]])
+def test_a_row_that_must_be_there_is_there_once(rows: list[tuple[Any, ...]]) -> None:
+    """A page made by hand lists a row that its own index does not lead to."""
+    assert only([(1, b"a", None, "x")], Kind) == (1, b"a", None, "x")
+    with pytest.raises(DamagedError, match="not where its key says"):
+        only(rows, Kind)
 
 
 @given(rows=st.lists(st.tuples(values, values, values, values)))

@@ -15,11 +15,20 @@ from pathlib import Path
 import click
 
 from maintainer_tools.console import pasteable, put, put_json, say
-from maintainer_tools.drills import warning_of
+from maintainer_tools.drills import RECORD_FILE, warning_of
 from maintainer_tools.exits import CredentialsMissingError, Exit
 from maintainer_tools.findings import Finding, Mark, doubt, fault, lines_of, ok
 from maintainer_tools.ground import examine_ground, examine_modes, examine_versions
-from maintainer_tools.homes import Home, find_home, find_pod, home_policy, open_identity
+from maintainer_tools.homes import (
+    ROTATION_FILE,
+    SIGNER_FILE,
+    Home,
+    find_home,
+    find_pod,
+    home_policy,
+    open_identity,
+)
+from maintainer_tools.identity_rotation import BEFORE, COMING
 from maintainer_tools.reach import examine_reach
 from vault.disk import open_regular
 from vault.errors import MissingError, VaultError
@@ -29,12 +38,22 @@ from vault.page_one import verify_page_one
 from vault.pod import MAX_POD_TOML_BYTES, PodFolder, load_log_key, parse_pod_toml, read_file
 from vault.policies import load_policy
 from vault.reader import file_key_of
+from vault.witness import SEEN_FILE
 
 SNAPSHOT_DAYS = 7
 AUDIT_DAYS = 30
-_SEEN = "seen.checkpoint"
 _DAY = 86_400
-_HOMES_ONLY = (IDENTITY_FILE, "rotation", "desk.db", "review.db", "recovery.json", _SEEN, "signer")
+_HOMES_ONLY = (
+    IDENTITY_FILE,
+    IDENTITY_FILE + COMING,
+    IDENTITY_FILE + BEFORE,
+    ROTATION_FILE,
+    SIGNER_FILE,
+    SEEN_FILE,
+    RECORD_FILE,
+    "desk.db",
+    "review.db",
+)
 """What lies in a home and never in the pod's folder, which a server gets."""
 
 
@@ -199,7 +218,7 @@ def _examine_recovery(path: Path, identity: Identity, now_seconds: float) -> Fin
 def _examine_audited(path: Path, now_seconds: float) -> Finding:
     mend = pasteable("shared-pod", "audit", path)
     try:
-        days = int((now_seconds - (path / _SEEN).stat().st_mtime) / _DAY)
+        days = int((now_seconds - (path / SEEN_FILE).stat().st_mtime) / _DAY)
     except OSError:
         return doubt("audited", "this home has not audited its pod yet", mend)
     sentence = f"the newest log that an audit here found true is {days} days old"

@@ -31,6 +31,8 @@ from vault.rewrapping import require_open
 from vault.sealing import Entropy
 
 _MOST_BYTES = 1_000
+COMING, BEFORE = ".next", ".before"
+"""After the name of the file that holds the identity: what follows it, and what it followed."""
 
 
 class IdentityFiles:
@@ -49,8 +51,8 @@ class IdentityFiles:
 
     def __init__(self, home: Home) -> None:
         self.present = home.identity_file.resolve()
-        self.coming = self.present.with_name(self.present.name + ".next")
-        self.before = self.present.with_name(self.present.name + ".before")
+        self.coming = self.present.with_name(self.present.name + COMING)
+        self.before = self.present.with_name(self.present.name + BEFORE)
 
 
 def rotate_identity(

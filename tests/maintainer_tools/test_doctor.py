@@ -111,7 +111,10 @@ def test_an_identity_that_others_may_read(pod: TestPod) -> None:
     assert "identity" in finding.sentence
 
 
-@pytest.mark.parametrize("name", ["identity", "review.db", "field-team.invite", "share-1-of-3.txt"])
+@pytest.mark.parametrize(
+    "name",
+    ["identity", "identity.next", "identity.before", "review.db", "field-team.invite", "share-1-of-3.txt"],
+)
 def test_what_opens_items_has_no_place_in_the_pods_folder(pod: TestPod, name: str) -> None:
     """A server that is taken over then opens everything after all."""
     stray = pod.folder.path / name

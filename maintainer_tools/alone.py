@@ -6,10 +6,10 @@ FORMAT.md, "Locks" and "Requests".
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 
 from maintainer_tools.homes import Home, require_own
+from maintainer_tools.times import now_ms
 from vault.errors import LockedError, MissingError
 from vault.holding import hold
 from vault.keys import PodId
@@ -57,13 +57,9 @@ def alone_with(
         LockedError: The vault stayed open, or being copied, for longer.
         StorageError: A lock file or the request cannot be made.
     """
-    asked = hold(pod, pod_id, identity, entropy=entropy, now_ms=_now_ms, patience=patience)
+    asked = hold(pod, pod_id, identity, entropy=entropy, now_ms=now_ms, patience=patience)
     with asked, nobody_copying(pod, patience):
         yield
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Asking a person for secrets, where nobody else can see them.
+"""Asking a person: for a yes, and for secrets where nobody else can see them.
 
 Secrets are typed into a hidden prompt, or come from standard input or a file;
 they are never arguments, which stand in process lists and shell histories.
@@ -79,6 +79,28 @@ def ask_line(prompt: str) -> str:
             f"{prompt}: nothing came from standard input; run this in a terminal, or pass it there"
         )
     return line
+
+
+def agrees(question: str) -> bool:
+    """Ask a person for a yes.
+
+    Raises:
+        click.UsageError: As ``require_person``.
+    """
+    require_person()
+    return click.confirm(question, err=True)
+
+
+def require_person() -> None:
+    """Refuse to ask where nobody can answer.
+
+    Raises:
+        click.UsageError: This is no terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(
+            "nobody can be asked here, this is no terminal; pass --yes to go on without asking"
+        )
 
 
 def _passphrase_from_file() -> str | None:

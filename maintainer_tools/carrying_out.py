@@ -15,9 +15,10 @@ from typing import NamedTuple
 from maintainer_tools.console import warn
 from maintainer_tools.homes import PATIENCE, Home
 from maintainer_tools.reading import reading_as
+from maintainer_tools.times import now_ms
 from vault.erasing import Erased
 from vault.erasures import read_place
-from vault.errors import BusyError, DamagedError, LockedError, MissingError, VaultError
+from vault.errors import BusyError, DamagedError, LockedError, VaultError
 from vault.keys import PodId
 from vault.locks import Patience
 from vault.opening import Identity
@@ -54,19 +55,6 @@ class Pending(NamedTuple):
 
     id: bytes
     statements: tuple[bytes, ...]
-
-
-def require_served(pod: PodFolder) -> None:
-    """Refuse a copy: what is erased there comes back with the next snapshot.
-
-    Raises:
-        MissingError: It has no log.key.
-    """
-    if not pod.log_key.exists():
-        raise MissingError(
-            f"{pod.path} has no log.key: it is a copy, "
-            "and what is erased in it stays where the pod is served. Erase there"
-        )
 
 
 def pending_requests(pod: PodFolder, pod_id: PodId, signers: Collection[bytes]) -> Iterator[Pending]:
@@ -157,7 +145,7 @@ def _open(pod: PodFolder, policy: Policy, identity: Identity, patience: Patience
                 policy,
                 file_key_of(policy, identity),
                 load_log_key(pod),
-                now_ms=lambda: time.time_ns() // 1_000_000,
+                now_ms=now_ms,
                 entropy=os.urandom,
             )
         except BusyError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from maintainer_tools.console import clean, progress, put, put_json, say, warn
 from maintainer_tools.drills import warning_of
 from maintainer_tools.exits import Exit
 from maintainer_tools.reading import reading
+from maintainer_tools.times import now_ms
 from vault.checking import Report, check_vault
 
 
@@ -29,7 +29,7 @@ def check(context: click.Context, home: Path, *, is_json: bool) -> None:
         _, total = reader.counts()
         with progress("Checking", total) as report_progress:
             report = check_vault(reader, report_progress)
-        unproven = warning_of(home, reader.identity, time.time_ns() // 1_000_000)
+        unproven = warning_of(home, reader.identity, now_ms())
     if is_json:
         put_json({"message_type": "report", **msgspec.structs.asdict(report)})
     else:

@@ -10,13 +10,12 @@ import msgspec
 
 from maintainer_tools.console import clean, command_name, pasteable, say
 from maintainer_tools.homes import Home, changing, find_home, open_identity
-from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
+from maintainer_tools.invite_files import SUFFIX, issue_into, read_invite
 from maintainer_tools.new_files import write_private
 from maintainer_tools.pod_toml import first_pod_toml
 from maintainer_tools.serve import HOST, PORT, become_server
 from vault.caveats import Caveats
 from vault.founding import draw_keys, found_home
-from vault.invites import issue
 from vault.links import Invite
 from vault.opening import Identity
 
@@ -56,12 +55,7 @@ def _invite(home: Home, identity: Identity, url: str) -> Invite:
         return read_invite(path)
     with changing(home, identity) as change:
         name = f"demo-{len(change.policy.slots) + 1}"
-        policy, made = issue(
-            change.policy, identity, name=name, caveats=Caveats(), url=url, entropy=os.urandom
-        )
-        write_invite(path, made)
-        change.publish(policy)
-    return made
+        return issue_into(path, change, identity, name=name, caveats=Caveats(), url=url)
 
 
 def _write_item(path: Path, invite: Invite) -> None:

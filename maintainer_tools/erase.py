@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
 
-from maintainer_tools.carrying_out import carry_out, require_served, settle_requests
+from maintainer_tools.alone import require_served
+from maintainer_tools.asking import agrees
+from maintainer_tools.carrying_out import carry_out, settle_requests
 from maintainer_tools.console import put_json, put_table, say
 from maintainer_tools.exits import Exit
 from maintainer_tools.exporting import require_sender
 from maintainer_tools.finding import fits, the_one
-from maintainer_tools.homes import find_home, require_own
+from maintainer_tools.homes import find_home
 from maintainer_tools.reading import reading
-from maintainer_tools.times import iso
+from maintainer_tools.times import iso, now_ms
 from maintainer_tools.withdrawn import TargetState, withdrawals_of
 from vault.items import WITHDRAWAL_TYPE
 from vault.reader import Reader, StoredItem
@@ -113,13 +114,12 @@ def erase(
     if (bool(item_ids), sender is not None, is_withdrawn).count(True) != 1:
         raise click.UsageError("name the items to erase, or give one of --from and --withdrawn")
     found = find_home(home)
-    require_own(found)
-    require_served(found.pod)
+    require_served(found)
     with reading(home) as reader:
         left = settle_requests(found.pod, reader)
         chosen = selection.choose(reader)
-        now_ms = time.time_ns() // 1_000_000
-        statements = [reader.sign_erasure(item, now_ms) for item in chosen]
+        erased_ms = now_ms()
+        statements = [reader.sign_erasure(item, erased_ms) for item in chosen]
         identity = reader.identity
     if left:
         say(f"{left} earlier requests wait for the server: it does them when the next item comes.")
@@ -127,7 +127,7 @@ def erase(
     if not chosen or is_dry:
         _end(chosen, "nothing" if not chosen else "dry run", is_json=is_json)
         return
-    if not is_agreed and not _agrees(len(chosen)):
+    if not is_agreed and not agrees(f"Erase {_items(len(chosen))} for good?"):
         say("Nothing was erased.")
         sys.exit(Exit.FAILED)
     _end(chosen, "erased" if carry_out(found, identity, statements) else "pending", is_json=is_json)
@@ -144,14 +144,6 @@ def _put_chosen(chosen: list[StoredItem], *, is_json: bool) -> None:
         put_table(("ID", "TYPE", "RECEIVED"), [(item.full_id, item.type, iso(item.ms)) for item in shown])
     if is_cut:
         say(f"... and {len(chosen) - len(shown)} more.")
-
-
-def _agrees(count: int) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise click.UsageError(
-            "nobody can be asked here, this is no terminal; pass --yes to erase without asking"
-        )
-    return click.confirm(f"Erase {_items(count)} for good?", err=True)
 
 
 def _items(count: int) -> str:

@@ -7,15 +7,15 @@ that are needed are there. FORMAT.md, "Recovery shares".
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from maintainer_tools.asking import ask_line
 from maintainer_tools.console import clean, say
+from maintainer_tools.naming import naming
 from maintainer_tools.share_sheets import MAX_SHEET_BYTES, Sheet, parse_sheet
 from maintainer_tools.shares import WORDS, join, require_fits
 from vault.errors import ForeignPodError, MalformedError, PolicyError, VaultError, WrongKeyError
@@ -81,7 +81,7 @@ def _require_opens(policy: Policy, identity: Identity, pod: PodFolder, *, is_nam
 def _read(files: Sequence[Path], pod_id: PodId) -> list[Sheet]:
     sheets: list[Sheet] = []
     for path in files:
-        with _naming(path):
+        with naming(path):
             sheets.append(_fitting(_text_of(path), sheets, pod_id))
     return sheets
 
@@ -119,13 +119,3 @@ def _text_of(path: Path) -> str:
         return read_file(path, MAX_SHEET_BYTES, may_be_pipe=True).decode()
     except UnicodeDecodeError as exc:
         raise MalformedError("a sheet with a share, or its words, in UTF-8 were expected") from exc
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Say of which file an error is."""
-    try:
-        yield
-    except VaultError as exc:
-        exc.args = (f"{path}: {exc}",)
-        raise

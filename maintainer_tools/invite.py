@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ from maintainer_tools.caveat_options import caveats_of, shown_limits
 from maintainer_tools.console import clean, command_name, pasteable, put, put_json, put_table, say
 from maintainer_tools.file_key_rotation import rotate_file_key
 from maintainer_tools.homes import Change, changing, find_home, home_policy, open_identity
-from maintainer_tools.invite_files import SUFFIX, read_invite, write_invite
-from maintainer_tools.times import iso
+from maintainer_tools.invite_files import SUFFIX, issue_into, read_invite
+from maintainer_tools.times import iso, now_ms
 from vault.caveats import Caveats, is_expired
 from vault.errors import MissingError
-from vault.invites import IssuedSlot, issue, issued_slots, revoke
+from vault.invites import IssuedSlot, issued_slots, revoke
 from vault.items import SCHEMA_TYPE
 from vault.links import Invite, check_slot_name, format_invite
 from vault.opening import Identity
 from vault.pod import check_url
-from vault.undoing import on_failure
 
 
 @click.group("invite")
@@ -47,7 +45,7 @@ def new(home: Path, name: str, url: str | None, *, is_json: bool, **limits: str 
 
     Whoever has the link can put items in, within its limits, and take nothing out.
     """
-    caveats = caveats_of(**limits, now_ms=_now_ms())
+    caveats = caveats_of(**limits, now_ms=now_ms())
     found = find_home(home)
     identity = open_identity(found)
     path = Path(check_slot_name(name) + SUFFIX)
@@ -63,15 +61,10 @@ def new(home: Path, name: str, url: str | None, *, is_json: bool, **limits: str 
 def _issue(
     change: Change, identity: Identity, *, name: str, caveats: Caveats, url: str | None, path: Path
 ) -> Invite:
-    """Issue, keep and publish an invite: the file first, or a slot would be open that nobody can use."""
     own_url = check_url(url) if url else change.policy.config.url
     if not own_url:
         raise click.UsageError("the pod has no url yet; pass --url https://..., or write one into pod.toml")
-    policy, made = issue(change.policy, identity, name=name, caveats=caveats, url=own_url, entropy=os.urandom)
-    write_invite(path, made)
-    with on_failure(path.unlink):
-        change.publish(policy)
-    return made
+    return issue_into(path, change, identity, name=name, caveats=caveats, url=own_url)
 
 
 def _may_declare(change: Change, caveats: Caveats) -> bool:
@@ -123,7 +116,7 @@ def _state(issued: IssuedSlot) -> str:
         return "closed"
     if not slot.is_open:
         return "revoked"
-    return "expired" if is_expired(slot.caveats, _now_ms()) else "open"
+    return "expired" if is_expired(slot.caveats, now_ms()) else "open"
 
 
 def _limits(issued: IssuedSlot) -> str:
@@ -215,7 +208,3 @@ def _slot_named(name: str, slots: list[IssuedSlot]) -> IssuedSlot:
         if issued.name == name:
             return issued
     raise MissingError(f"no invite is named {name}; `invite ls` lists them")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

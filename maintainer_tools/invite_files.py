@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from maintainer_tools.homes import Change
 from maintainer_tools.new_files import write_private
+from vault.caveats import Caveats
+from vault.invites import issue
 from vault.links import MAX_INVITE_CHARACTERS, Invite, format_invite, parse_invite
+from vault.opening import Identity
 from vault.pod import parse_hex_line, read_file
+from vault.undoing import on_failure
 
 SUFFIX = ".invite"
 _STDIN = "-"
 
 
-def write_invite(path: Path, invite: Invite) -> None:
-    """Write an invite's file, mode 0600, durable on return.
+def issue_into(
+    path: Path, change: Change, identity: Identity, *, name: str, caveats: Caveats, url: str
+) -> Invite:
+    """Issue an invite, keep it in a new file of mode 0600, and publish it.
+
+    The file first, or a slot would be open that nobody can use.
+
+    Args:
+        path: Of the file.
+        change: The policy it becomes part of.
+        identity: A signer of it.
+        name: Whose it is.
+        caveats: Its limits.
+        url: Where its holder sends to.
 
     Raises:
-        StorageError: Something is at ``path`` already, or the file cannot be written.
+        StorageError: Something is at ``path`` already, or a file cannot be written.
+        VaultError: As ``vault.invites.issue``.
     """
-    write_private(path, format_invite(invite).encode() + b"\n")
+    policy, made = issue(change.policy, identity, name=name, caveats=caveats, url=url, entropy=os.urandom)
+    write_private(path, format_invite(made).encode() + b"\n")
+    with on_failure(path.unlink):
+        change.publish(policy)
+    return made
 
 
 def read_invite(path: Path) -> Invite:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from maintainer_tools.console import put_table, say
 from maintainer_tools.exporting import Wanted, line_of, require_sender
 from maintainer_tools.listing import Schema, short_id, summary
 from maintainer_tools.reading import reading, schema_of
-from maintainer_tools.times import ago, iso
+from maintainer_tools.times import ago, iso, now_ms
 from vault.reader import StoredItem
 
 _LIMIT = 20
@@ -52,9 +51,9 @@ def ls(home: Path, item_type: str | None, sender: str | None, limit: int, *, is_
 
 
 def _put_list(items: list[StoredItem], schema: Schema) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now = now_ms()
     if sys.stdout.isatty():
-        rows = [(short_id(item), item.type, ago(item.ms, now_ms), summary(item, schema)) for item in items]
+        rows = [(short_id(item), item.type, ago(item.ms, now), summary(item, schema)) for item in items]
     else:
         # A program gets what it can use: whole ids, exact times.
         rows = [(item.full_id, item.type, iso(item.ms), summary(item, schema)) for item in items]

@@ -7,8 +7,6 @@ stands in the same group, and needs none of it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import click
 
 from maintainer_tools.console import clean, put, put_json, say
 from maintainer_tools.exits import Exit
-from vault.errors import VaultError
+from maintainer_tools.naming import naming
 from vault.files import replace_file
 from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, ReceiptFile, format_receipt_file, parse_receipt_file
 
@@ -56,7 +54,7 @@ def refresh(home: Path, files: tuple[str, ...], *, is_json: bool) -> None:
 def _read(path: str) -> ReceiptFile:
     from vault.pod import read_file
 
-    with _named(path):
+    with naming(path):
         if path == _STDIN:
             return parse_receipt_file(sys.stdin.buffer.read(MAX_RECEIPT_FILE_BYTES + 1))
         return parse_receipt_file(read_file(Path(path), MAX_RECEIPT_FILE_BYTES, may_be_pipe=True))
@@ -70,7 +68,7 @@ def _refreshed(home: Path, files: tuple[str, ...], given: list[ReceiptFile]) -> 
     with reading(home) as reader:
         policy = reader.policy
         for path, file in zip(files, given, strict=True):
-            with _named(path):
+            with naming(path):
                 new = refreshed(
                     file,
                     reader.rows,
@@ -81,16 +79,6 @@ def _refreshed(home: Path, files: tuple[str, ...], given: list[ReceiptFile]) -> 
                 )
             done.append(new)
         return done, reader.ledger.size
-
-
-@contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Say which of many files an error is about."""
-    try:
-        yield
-    except VaultError as exc:
-        exc.args = (f"{path}: {exc}",)
-        raise
 
 
 def _tell(path: str, size: int, *, is_json: bool, is_changed: bool) -> None:
@@ -114,7 +102,7 @@ def status(home: Path, file: str, *, is_json: bool) -> None:
     `-` reads standard input.
     """
     given = _read(file)
-    with _named(file):
+    with naming(file):
         found = _status(home, given)
     if is_json:
         put_json({"message_type": "status", "file": file, **found})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from maintainer_tools.drills import note_drilled
 from maintainer_tools.given_shares import identity_from_shares
 from maintainer_tools.homes import PATIENCE, find_pod, trusted_policy
 from maintainer_tools.new_files import new_folder, require_absent
+from maintainer_tools.times import now_ms
 from vault.founding import IDENTITY_FILE, POD_FOLDER
 from vault.identity_file import write_identity
 from vault.opening import Identity
@@ -54,7 +54,7 @@ def recover(home: Path, files: tuple[Path, ...], pod: Path, *, is_shared: bool, 
         _make_home(home, found, identity, passphrase)
         _say_what_it_is(home, found)
     if given:
-        note_drilled(home, identity, given.set, time.time_ns() // 1_000_000)
+        note_drilled(home, identity, given.set, now_ms())
 
 
 def _ask(pod: PodFolder) -> Identity:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from maintainer_tools.new_files import new_folder, write_private
 from maintainer_tools.reading import reading_as
 from maintainer_tools.share_sheets import format_sheet
 from maintainer_tools.shares import LEAST_NEEDED, MOST_SHARES, split
+from maintainer_tools.times import now_ms
 from vault.header import parse_header
 from vault.opening import Identity, open_batch
 from vault.pod import PodFolder
@@ -57,7 +57,7 @@ def make(home: Path, shares: int, needs: int, out: Path | None, *, is_json: bool
         raise click.UsageError("--out: a server gets all of the pod's folder; name another place")
     identity = open_identity(found)
     policy = home_policy(found, identity)
-    made_ms = _now_ms()
+    made_ms = now_ms()
     made = split(identity, shares=shares, needs=needs)
     sheets = [format_sheet(share, policy=policy, shares=shares, made_ms=made_ms) for share in made]
     if out is None:
@@ -114,10 +114,10 @@ def drill(home: Path, files: tuple[Path, ...], *, is_json: bool) -> None:
     """
     found = find_pod(home)
     given = identity_from_shares(found, files)
-    _open_canary(given.policy, given.identity, _now_ms())
+    _open_canary(given.policy, given.identity, now_ms())
     has_opened_item = _open_newest(found, given.identity)
     if found.path != home:
-        note_drilled(home, given.identity, given.set, _now_ms())
+        note_drilled(home, given.identity, given.set, now_ms())
     what = "the pod's key, a canary and the newest item" if has_opened_item else "the pod's key and a canary"
     say(f'{given.count} shares of the set "{given.set}" open {what}.')
     if is_json:
@@ -149,7 +149,3 @@ def _open_newest(pod: PodFolder, identity: Identity) -> bool:
     """Open the newest item in a private copy; whether there was one."""
     with reading_as(pod, identity) as reader:
         return next(reader.items(is_newest_first=True), None) is not None
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

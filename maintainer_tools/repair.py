@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from maintainer_tools.alone import nobody_copying, require_served
+from maintainer_tools.asking import require_person
 from maintainer_tools.console import clean, command_name, pasteable, put_json, say
 from maintainer_tools.exits import Exit
-from maintainer_tools.homes import PATIENCE, Home, find_home, open_identity
+from maintainer_tools.homes import PATIENCE, Home, find_home, home_policy, open_identity
 from maintainer_tools.reading import reading_as_it_is
-from maintainer_tools.times import iso
+from maintainer_tools.times import iso, now_ms
 from maintainer_tools.witnesses import load_seen, move_seen
 from vault.auditing import Audit, Auditor, head_witness
 from vault.errors import BusyError
@@ -39,19 +39,18 @@ _SHOWN = 10
 """Findings said; `audit` lists all of them."""
 
 
-class _Looked:
+class _Looked(NamedTuple):
     """What a look at a vault found.
 
-    Args:
+    Attributes:
         reader: A private copy.
         audit: Of it.
         plan: What would be kept.
     """
 
-    def __init__(self, reader: Reader, audit: Audit, plan: Plan) -> None:
-        self.reader = reader
-        self.audit = audit
-        self.plan = plan
+    reader: Reader
+    audit: Audit
+    plan: Plan
 
 
 @click.command("repair")
@@ -123,10 +122,7 @@ def _until(looked: _Looked) -> str:
 
 
 def _agrees() -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise click.UsageError(
-            "nobody can be asked here, this is no terminal; pass --yes to go on without asking"
-        )
+    require_person()
     return bool(click.prompt(f"Type {_WORD} to go on", default="", show_default=False, err=True) == _WORD)
 
 
@@ -136,7 +132,9 @@ def _repair(home: Home, identity: Identity, agreed: Plan) -> Path:
     log_key = load_log_key(pod)
     out = _free_name(home.path / f"before-repair-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     fresh = fresh_beside(pod.vault)
-    with _held(home, identity), _looking(home, identity) as looked:
+    pod_id = home_policy(home, identity).pod_id
+    held = hold(pod, pod_id, identity, entropy=os.urandom, now_ms=now_ms, patience=PATIENCE)
+    with held, _looking(home, identity) as looked:
         if looked.plan != agreed:
             raise BusyError("the vault changed while you were asked; run `repair` again")
         file_key = file_key_of(looked.reader.policy, identity)
@@ -157,21 +155,6 @@ def _free_name(path: Path) -> Path:
     return next(
         name for name in names if not (name.exists() or name.with_name(f"{name.name}.partial").exists())
     )
-
-
-@contextmanager
-def _held(home: Home, identity: Identity) -> Iterator[None]:
-    with reading_as_it_is(home, identity) as (reader, _):
-        pod_id = reader.policy.pod_id
-    with hold(
-        home.pod,
-        pod_id,
-        identity,
-        entropy=os.urandom,
-        now_ms=lambda: time.time_ns() // 1_000_000,
-        patience=PATIENCE,
-    ):
-        yield
 
 
 def _remember(home: Home, reader: Reader, ledger: Ledger, epoch: int) -> None:

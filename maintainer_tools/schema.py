@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from maintainer_tools.asking import agrees
 from maintainer_tools.console import clean, put_json, put_table, say
 from maintainer_tools.exits import Exit
 from maintainer_tools.homes import Home, changing, find_home, open_identity
@@ -122,7 +122,7 @@ def learn(
     if not count:
         say("All of them are declared already; nothing to do.")
         return
-    if not (is_agreed or _agrees(f"Declare {count} properties?")):
+    if not (is_agreed or agrees(f"Declare {count} properties?")):
         say("Nothing was changed.")
         context.exit(Exit.FAILED)
     added = _publish(found, open_identity(found), lambda newest: _learned(columns, newest))
@@ -165,14 +165,6 @@ def _state(column: Column, config: PodConfig) -> str:
     if known is None:
         return "new"
     return "declared" if known is column.value_type else f"declared as {known}"
-
-
-def _agrees(question: str) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise click.UsageError(
-            "nobody can be asked here, this is no terminal; pass --yes to go on without asking"
-        )
-    return click.confirm(question, err=True)
 
 
 def _publish(

@@ -1,8 +1,9 @@
-"""Times as people read and write them. Pure; the clock is passed in."""
+"""What time it is, and times as people read and write them: these are pure, the clock is passed in."""
 
 from __future__ import annotations
 
 import re
+import time as clock
 from datetime import UTC, date, datetime, time, timedelta
 
 from vault.errors import MalformedError
@@ -17,6 +18,11 @@ _LAST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds
 _UNITS = {"m": _MS_A_MINUTE, "h": _MS_AN_HOUR, "d": MS_A_DAY, "w": 7 * MS_A_DAY}
 _SPAN = re.compile(r"\A([1-9][0-9]{0,5})([mhdw])\Z")
 _DAY = re.compile(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+
+
+def now_ms() -> int:
+    """What time it is: UTC milliseconds since 1970."""
+    return clock.time_ns() // 1_000_000
 
 
 def iso(ms: int) -> str:

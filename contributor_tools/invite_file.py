@@ -11,9 +11,8 @@ from pathlib import Path
 
 from contributor_tools.console import clean
 from vault.errors import MalformedError
+from vault.files import STDIN, read_given
 from vault.links import MAX_INVITE_CHARACTERS, Invite, parse_invite
-
-STDIN = "-"
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -25,14 +24,12 @@ def read_invite(path: str) -> Invite:
         path: A file, or `-` for standard input.
 
     Raises:
+        MissingError: Nothing is there.
         MalformedError: What is there is no invite; it is not quoted.
+        StorageError: The operating system refuses.
     """
-    if path == STDIN:
-        raw = sys.stdin.buffer.read(MAX_INVITE_CHARACTERS + 1)
-    else:
-        with Path(path).open("rb") as file:
-            raw = file.read(MAX_INVITE_CHARACTERS + 1)
     try:
+        raw = read_given(path, MAX_INVITE_CHARACTERS + 1, sys.stdin.buffer)
         return parse_invite(raw.decode("ascii", "replace"))
     except MalformedError as exc:
         raise MalformedError(f"{clean(path)} holds no whole invite: {exc}") from exc

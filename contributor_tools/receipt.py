@@ -7,11 +7,11 @@ command line mounts them beside `receipt refresh`.
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 import click
 
-from contributor_tools.bounded import STDIN, read_bounded
 from contributor_tools.console import say
 from contributor_tools.exits import Exit
 from contributor_tools.invite_file import exposure, read_invite
@@ -26,6 +26,7 @@ from contributor_tools.verdict import (
     verdict_json,
     verdict_lines,
 )
+from vault.files import STDIN, read_given
 from vault.items import Item
 from vault.links import Invite
 from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, ReceiptFile, parse_receipt_file
@@ -42,7 +43,7 @@ def show(path: str, *, is_json: bool) -> None:
     FILE is what `send --receipts` wrote, or the Pod-Receipt header as curl
     shows it (`-` for standard input).
     """
-    file = parse_receipt_file(read_bounded(path, MAX_RECEIPT_FILE_BYTES))
+    file = parse_receipt_file(read_given(path, MAX_RECEIPT_FILE_BYTES, sys.stdin.buffer))
     if is_json:
         click.echo(claim_json(file))
         return
@@ -91,7 +92,7 @@ def verify(
     exposed = exposure(invite_path)
     if exposed is not None:
         say(f"warning: {exposed}")
-    file = read_judged(read_bounded(path, MAX_RECEIPT_FILE_BYTES))
+    file = read_judged(read_given(path, MAX_RECEIPT_FILE_BYTES, sys.stdin.buffer))
     if isinstance(file, Unproven):
         _end(context, file, is_json=is_json)
     item = _item(item_path, item_id, file, invite)
@@ -105,13 +106,13 @@ def _check_stdin(paths: list[str | None]) -> None:
 
 
 def _item(path: str, item_id: str | None, file: ReceiptFile, invite: Invite) -> Item:
-    sent = parse_sent(read_bounded(path, MAX_ITEM_FILE_BYTES))
+    sent = parse_sent(read_given(path, MAX_ITEM_FILE_BYTES, sys.stdin.buffer))
     check_key(sent, invite.database_key)
     return item_of(sent, [known for known in (item_id, file.item_id) if known is not None])
 
 
 def _earlier(path: str) -> ReceiptFile:
-    return parse_receipt_file(read_bounded(path, MAX_RECEIPT_FILE_BYTES))
+    return parse_receipt_file(read_given(path, MAX_RECEIPT_FILE_BYTES, sys.stdin.buffer))
 
 
 def _end(context: click.Context, verdict: Proven | Unproven, *, is_json: bool) -> NoReturn:

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from contributor_tools.bounded import read_bounded
 from contributor_tools.payloads import Outgoing
 from contributor_tools.verdict import Unproven, judge_header
 from vault.errors import StorageError, VaultError
-from vault.files import PRIVATE_FOLDER, replace_file
+from vault.files import PRIVATE_FOLDER, read_file, replace_file
 from vault.links import Invite
 from vault.receipt_files import (
     MAX_RECEIPT_FILE_BYTES,
@@ -100,7 +99,7 @@ def _earlier(path: Path) -> ReceiptFile | None:
     if not path.exists():
         return None
     try:
-        return parse_receipt_file(read_bounded(str(path), MAX_RECEIPT_FILE_BYTES))
+        return parse_receipt_file(read_file(path, MAX_RECEIPT_FILE_BYTES))
     except StorageError:
         raise
     except VaultError:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from vault.errors import VaultError
-from vault.pod import MAX_POD_TOML_BYTES, PodFolder, parse_pod_toml, read_file
+from vault.files import read_file
+from vault.pod import MAX_POD_TOML_BYTES, PodFolder, parse_pod_toml
 from vault.policies import Policy, load_policy
 
 _Signature = tuple[tuple[int, int, int], ...]

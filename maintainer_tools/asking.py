@@ -16,8 +16,8 @@ import click
 from maintainer_tools.console import say
 from maintainer_tools.exits import CredentialsMissingError
 from vault.errors import MalformedError
+from vault.files import read_file
 from vault.opening import Identity
-from vault.pod import read_file
 
 PASSPHRASE_VARIABLE = "SHARED_POD_PASSPHRASE_FILE"  # noqa: S105  # a variable's name
 """Environment variable with the path of a file whose first line is the passphrase; for scripts."""

@@ -32,10 +32,11 @@ from maintainer_tools.identity_rotation import BEFORE, COMING
 from maintainer_tools.reach import examine_reach
 from vault.disk import open_regular
 from vault.errors import MissingError, VaultError
+from vault.files import read_file
 from vault.founding import IDENTITY_FILE
 from vault.opening import Identity
 from vault.page_one import verify_page_one
-from vault.pod import MAX_POD_TOML_BYTES, PodFolder, load_log_key, parse_pod_toml, read_file
+from vault.pod import MAX_POD_TOML_BYTES, PodFolder, load_log_key, parse_pod_toml
 from vault.policies import load_policy
 from vault.reader import file_key_of
 from vault.witness import SEEN_FILE

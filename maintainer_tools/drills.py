@@ -15,9 +15,8 @@ import msgspec
 
 from maintainer_tools.times import MS_A_DAY, iso_day
 from vault.errors import FormatTooNewError, MalformedError, MissingError
-from vault.files import replace_file
+from vault.files import read_file, replace_file
 from vault.opening import Identity
-from vault.pod import read_file
 
 RECORD_FILE = "recovery.json"
 STALE_DAYS = 365

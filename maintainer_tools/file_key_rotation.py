@@ -16,14 +16,14 @@ from maintainer_tools.alone import alone_with, require_served
 from maintainer_tools.homes import PATIENCE, Change, Home
 from vault.disk import storage_error, sync
 from vault.errors import WrongKeyError
-from vault.files import replace_file
+from vault.files import read_file, replace_file
 from vault.fresh import discard_vault, fresh_beside, put_in_place, remove_vault
 from vault.inspecting import inspect
 from vault.keys import FileKey
 from vault.locks import Patience
 from vault.opening import Identity
 from vault.page_one import verify_page_one
-from vault.pod import PodFolder, parse_hex_line, read_file
+from vault.pod import PodFolder, parse_hex_line
 from vault.policies import Policy
 from vault.reader import file_key_of
 from vault.rekeying import format_rotation, is_keyed, parse_rotation, rekey

@@ -19,9 +19,10 @@ from maintainer_tools.naming import naming
 from maintainer_tools.share_sheets import MAX_SHEET_BYTES, Sheet, parse_sheet
 from maintainer_tools.shares import WORDS, join, require_fits
 from vault.errors import ForeignPodError, MalformedError, PolicyError, VaultError, WrongKeyError
+from vault.files import read_file
 from vault.keys import PodId
 from vault.opening import Identity
-from vault.pod import PodFolder, read_file
+from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy
 from vault.reader import file_key_of
 

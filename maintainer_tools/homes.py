@@ -22,13 +22,14 @@ from maintainer_tools.console import say
 from maintainer_tools.exits import CredentialsMissingError
 from vault.disk import storage_error
 from vault.errors import LockedError, MissingError, PolicyError
+from vault.files import read_file
 from vault.founding import IDENTITY_FILE, POD_FOLDER
 from vault.identity_file import read_identity
 from vault.invites import publish, reissue
 from vault.keys import parse_hex_32
 from vault.locks import Patience
 from vault.opening import Identity
-from vault.pod import PodFolder, parse_hex_line, read_file
+from vault.pod import PodFolder, parse_hex_line
 from vault.policies import Policy, check_signer, load_policy, parse_policy
 
 PATIENCE = Patience(10.0, time.monotonic, time.sleep)

@@ -18,12 +18,11 @@ from maintainer_tools.homes import PATIENCE, Home, changing
 from maintainer_tools.rewrap import rewrap_alone
 from vault.disk import storage_error, sync
 from vault.errors import LockedError, StorageError
-from vault.files import replace_file
+from vault.files import read_file, replace_file
 from vault.identity_file import is_protected, read_identity, write_identity
 from vault.invites import issued_slots
 from vault.locks import Patience
 from vault.opening import Identity
-from vault.pod import read_file
 from vault.policies import Policy
 from vault.reader import file_key_of
 from vault.recipients import hand_over, let_go

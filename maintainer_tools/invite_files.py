@@ -9,14 +9,14 @@ from pathlib import Path
 from maintainer_tools.homes import Change
 from maintainer_tools.new_files import write_private
 from vault.caveats import Caveats
+from vault.files import read_given
 from vault.invites import issue
 from vault.links import MAX_INVITE_CHARACTERS, Invite, format_invite, parse_invite
 from vault.opening import Identity
-from vault.pod import parse_hex_line, read_file
+from vault.pod import parse_hex_line
 from vault.undoing import on_failure
 
 SUFFIX = ".invite"
-_STDIN = "-"
 
 
 def issue_into(
@@ -53,8 +53,5 @@ def read_invite(path: Path) -> Invite:
         MalformedError: It holds no invite; it is not quoted.
         StorageError: It cannot be read.
     """
-    if str(path) == _STDIN:
-        raw = sys.stdin.buffer.read(MAX_INVITE_CHARACTERS + 1)
-    else:
-        raw = read_file(path, MAX_INVITE_CHARACTERS + 1, may_be_pipe=True)
+    raw = read_given(path, MAX_INVITE_CHARACTERS + 1, sys.stdin.buffer)
     return parse_invite(parse_hex_line(raw, "invite"))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vault.pod import parse_hex_line, read_file
+from vault.files import read_given
+from vault.pod import parse_hex_line
 from vault.public_file import MAX_PUBLIC_CHARACTERS, PublicKey, parse_public
-
-_STDIN = "-"
 
 
 def read_public(path: Path) -> PublicKey:
@@ -18,8 +17,5 @@ def read_public(path: Path) -> PublicKey:
         MissingError: There is no such file.
         VaultError: As ``vault.public_file.parse_public``; or it cannot be read.
     """
-    if str(path) == _STDIN:
-        raw = sys.stdin.buffer.read(MAX_PUBLIC_CHARACTERS + 1)
-    else:
-        raw = read_file(path, MAX_PUBLIC_CHARACTERS, may_be_pipe=True)
+    raw = read_given(path, MAX_PUBLIC_CHARACTERS, sys.stdin.buffer)
     return parse_public(parse_hex_line(raw, "public key").strip())

@@ -15,10 +15,8 @@ import click
 from maintainer_tools.console import clean, put, put_json, say
 from maintainer_tools.exits import Exit
 from maintainer_tools.naming import naming
-from vault.files import replace_file
+from vault.files import STDIN, read_given, replace_file
 from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, ReceiptFile, format_receipt_file, parse_receipt_file
-
-_STDIN = "-"
 
 
 @click.command("refresh")
@@ -39,12 +37,12 @@ def refresh(home: Path, files: tuple[str, ...], *, is_json: bool) -> None:
     input and writes standard output. Nothing is written unless every receipt is
     this pod's and its log goes on where the receipt ends.
     """
-    if _STDIN in files and (len(files) > 1 or is_json):
+    if STDIN in files and (len(files) > 1 or is_json):
         raise click.UsageError("-: give it alone and without --json, for standard output has the new file")
     given = [_read(path) for path in files]
     done, size = _refreshed(home, files, given)
     for path, old, new in zip(files, given, done, strict=True):
-        if path == _STDIN:
+        if path == STDIN:
             sys.stdout.buffer.write(format_receipt_file(new))
         elif new != old:
             replace_file(Path(path), format_receipt_file(new))
@@ -52,12 +50,8 @@ def refresh(home: Path, files: tuple[str, ...], *, is_json: bool) -> None:
 
 
 def _read(path: str) -> ReceiptFile:
-    from vault.pod import read_file
-
     with naming(path):
-        if path == _STDIN:
-            return parse_receipt_file(sys.stdin.buffer.read(MAX_RECEIPT_FILE_BYTES + 1))
-        return parse_receipt_file(read_file(Path(path), MAX_RECEIPT_FILE_BYTES, may_be_pipe=True))
+        return parse_receipt_file(read_given(path, MAX_RECEIPT_FILE_BYTES, sys.stdin.buffer))
 
 
 def _refreshed(home: Path, files: tuple[str, ...], given: list[ReceiptFile]) -> tuple[list[ReceiptFile], int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vault.disk import storage_error
-from vault.pod import read_file
+from vault.files import read_file
 from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, parse_receipt_file
 from vault.receipts import Receipt
 

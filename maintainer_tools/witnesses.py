@@ -9,8 +9,7 @@ from pathlib import Path
 
 from maintainer_tools.homes import Home, alone
 from vault.errors import MissingError, RollbackError
-from vault.files import replace_file
-from vault.pod import read_file
+from vault.files import read_file, replace_file
 from vault.policies import Policy
 from vault.reader import Reader
 from vault.witness import MAX_WITNESS_BYTES, SEEN_FILE, Witness, compare, history_of, read_witness

@@ -18,11 +18,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vault.errors import FormatTooNewError, MalformedError, StorageError, WrongKeyError
-from vault.files import replace_file
+from vault.files import read_file, replace_file
 from vault.keys import KEY_BYTES
 from vault.notes import from_base64, to_base64
 from vault.opening import Identity
-from vault.pod import parse_hex_line, read_file
+from vault.pod import parse_hex_line
 from vault.sealing import Entropy
 from vault.slots import NONCE_BYTES
 

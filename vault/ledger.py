@@ -13,10 +13,11 @@ from collections.abc import Sequence
 import msgspec
 
 from vault.errors import DamagedError, ForeignPodError, MalformedError, MissingError, RollbackError, TornError
+from vault.files import read_file
 from vault.header import parse_header
 from vault.keys import LogKey, PodId
 from vault.notes import Checkpoint, epoch_of, origin_of, read_checkpoint, sign_checkpoint, verify_checkpoint
-from vault.pod import PodFolder, read_file
+from vault.pod import PodFolder
 from vault.rows import Rows, only, typed
 from vault.tree import Frontier, Node, leaf_hash, peaks_of
 from vault.wal import holds_frames

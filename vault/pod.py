@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from vault.disk import open_regular
-from vault.errors import FormatTooNewError, ItemError, MalformedError, MissingError, StorageError
+from vault.errors import FormatTooNewError, ItemError, MalformedError
+from vault.files import read_file
 from vault.keys import LogKey, OwnerKey
 from vault.properties import ValueType, check_property_name
 
@@ -224,32 +224,6 @@ def parse_pod_toml(unverified: bytes) -> PodConfig:
         labels=labels,
         max_item_bytes=_max_item_bytes(table),
     )
-
-
-def read_file(path: Path, limit_bytes: int, *, may_be_pipe: bool = False) -> bytes:
-    """Read a small file.
-
-    Args:
-        path: Of the file.
-        limit_bytes: Most bytes it may have.
-        may_be_pipe: Whether it need not be a regular file: true for what a
-            person named, false for what lies in a pod's folder.
-
-    Raises:
-        MissingError: It is not there.
-        MalformedError: It is larger than ``limit_bytes``.
-        StorageError: The operating system refuses, or it is no regular file.
-    """
-    try:
-        with path.open("rb") if may_be_pipe else open_regular(path) as file:
-            content = file.read(limit_bytes + 1)
-    except FileNotFoundError as exc:
-        raise MissingError(f"{path.name} is not in {path.parent}; is this a pod's folder?") from exc
-    except OSError as exc:
-        raise StorageError(f"{path.name} in {path.parent} could not be read: {exc.strerror}") from exc
-    if len(content) > limit_bytes:
-        raise MalformedError(f"{path.name} is larger than {limit_bytes} bytes")
-    return content
 
 
 def parse_hex_line(content: bytes, what: str) -> str:

@@ -19,9 +19,10 @@ import msgspec
 from vault.caveats import parse_caveats
 from vault.encoding import pae
 from vault.errors import FormatTooNewError, MalformedError, PolicyError
+from vault.files import read_file
 from vault.keys import PodId, is_signed
 from vault.notes import from_base64
-from vault.pod import MAX_POD_TOML_BYTES, PodConfig, PodFolder, parse_pod_toml, read_file
+from vault.pod import MAX_POD_TOML_BYTES, PodConfig, PodFolder, parse_pod_toml
 from vault.sealing import Recipient
 from vault.slots import NONCE_BYTES, Slot
 

@@ -33,7 +33,7 @@ CACHED_STATEMENTS = 128
 
 LIBRARY_ERRORS = (dbapi2.Error, dbapi2.Warning, UnicodeDecodeError, OverflowError)
 """What sqlcipher3 raises; to be caught and given to ``translate``. The last two where SQLite's own message
-quotes bytes of a file that are no text, and where a number that follows from a file's has more than 64 bits."""
+quotes bytes of a file that are no text, and where a number that follows from one has more than 64 bits."""
 
 _FIRST_PRAGMAS = ("PRAGMA cipher_log_level = NONE",)  # SQLCipher writes to stderr otherwise
 _PRAGMAS = (

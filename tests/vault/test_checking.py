@@ -279,8 +279,9 @@ def test_a_number_that_leads_beyond_64_bits_is_named(full: TestPod) -> None:
     with full.forging() as vault:
         vault.execute("UPDATE batch SET first_seq = ? WHERE batch = 1", (2**63 - 1,))
 
-    assert "batch 1: the vault holds a number beyond what its tables can have; restore a snapshot" in findings(
-        full
+    assert (
+        "batch 1: the vault holds a number beyond what its tables can have; restore a snapshot"
+        in findings(full)
     )
     with pytest.raises(DamagedError, match="beyond what its tables can have"):
         full.items()

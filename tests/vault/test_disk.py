@@ -13,7 +13,7 @@ import pytest
 from vault.clone import clone
 from vault.disk import identity, open_regular, storage_error, sync
 from vault.errors import DiskFullError, StorageError
-from vault.pod import read_file
+from vault.files import read_file
 
 
 def test_a_path_is_followed_to_its_file(tmp_path: Path) -> None:

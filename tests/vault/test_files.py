@@ -1,15 +1,16 @@
-"""Small files: replaced whole, or left as they were."""
+"""Small files: read up to a bound; replaced whole, or left as they were."""
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from vault.errors import DiskFullError, StorageError
-from vault.files import replace_file
+from vault.errors import DiskFullError, MalformedError, MissingError, StorageError
+from vault.files import read_file, read_given, replace_file
 
 
 def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
@@ -79,3 +80,41 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert not full.exists()
+
+
+def test_a_small_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    """Beyond it nothing is believed, and not all of it is read."""
+    path = tmp_path / "slots.json"
+    path.write_bytes(b"12345")
+    assert read_file(path, 5) == b"12345"
+    with pytest.raises(MalformedError, match=r"slots\.json is larger than 4 bytes"):
+        read_file(path, 4)
+
+
+def test_a_file_that_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
+    """Two kinds: put it there, or look at the disk."""
+    with pytest.raises(MissingError, match=r"slots\.json is not in .*; is this a pod's folder"):
+        read_file(tmp_path / "slots.json", 5)
+    with pytest.raises(StorageError, match="could not be read"):
+        read_file(tmp_path, 5)
+
+
+def test_what_a_person_named_need_be_in_no_pod(tmp_path: Path) -> None:
+    """A file of theirs, which nobody takes for a pod's."""
+    path = tmp_path / "a.invite"
+    with pytest.raises(MissingError, match=r"a\.invite is not in .*\Z") as missing:
+        read_given(path, 5, io.BytesIO(b"no"))
+    assert str(missing.value).endswith(tmp_path.name)
+    path.write_bytes(b"12345")
+    assert read_given(str(path), 5, io.BytesIO(b"no")) == b"12345"
+    with pytest.raises(StorageError, match="could not be read: Is a directory"):
+        read_given(tmp_path, 5, io.BytesIO(b"no"))
+
+
+def test_a_hyphen_is_standard_input_and_bounded_too() -> None:
+    """A pipe may never end."""
+    endless = io.BytesIO(b"x" * 100)
+    assert read_given("-", 5, io.BytesIO(b"12345")) == b"12345"
+    with pytest.raises(MalformedError, match="standard input is larger than 4 bytes"):
+        read_given(Path("-"), 4, endless)
+    assert endless.tell() == 5

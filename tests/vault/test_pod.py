@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.vectors import world
 from tests.vectors.policies import POD_TOML
-from vault.errors import FormatTooNewError, MalformedError, MissingError, StorageError
+from vault.errors import FormatTooNewError, MalformedError
 from vault.keys import LogKey
 from vault.pod import (
     MAX_POD_TOML_BYTES,
@@ -22,7 +22,6 @@ from vault.pod import (
     load_log_key,
     parse_hex_line,
     parse_pod_toml,
-    read_file,
 )
 
 simple = (
@@ -142,23 +141,6 @@ def test_a_folder_names_its_files(tmp_path: Path) -> None:
     ]
     assert all(path.parent == tmp_path for path in named)
     assert repr(folder) == f"PodFolder({tmp_path})"
-
-
-def test_a_small_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
-    """Beyond it nothing is believed, and not all of it is read."""
-    path = tmp_path / "slots.json"
-    path.write_bytes(b"12345")
-    assert read_file(path, 5) == b"12345"
-    with pytest.raises(MalformedError, match="larger than 4 bytes"):
-        read_file(path, 4)
-
-
-def test_a_file_that_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
-    """Two kinds: put it there, or look at the disk."""
-    with pytest.raises(MissingError, match=r"slots\.json is not in .*; is this a pod's folder"):
-        read_file(tmp_path / "slots.json", 5)
-    with pytest.raises(StorageError, match="could not be read"):
-        read_file(tmp_path, 5)
 
 
 @pytest.mark.parametrize("content", [b"abc\n\n", b"a\nb", b"a\r\n", b"\n\n", b"\xff\n", "\u00e4\n".encode()])

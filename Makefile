@@ -7,7 +7,7 @@ ROOMS := contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-timing bench-proof mutants storm power-cuts fault-sweep lock clean help
+.PHONY: run test install check bench bench-timing bench-proof bench-peers mutants storm power-cuts fault-sweep lock clean help
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -33,6 +33,9 @@ bench: .venv/all.stamp  ## Print the speed of a real server, beside handlers tha
 
 bench-proof: .venv/all.stamp  ## Print what receipts, client ids and an audit cost
 	$(BIN)/python -m benchmarks.proof
+
+bench-peers: .venv/all.stamp .venv/peers/base  ## Print its speed beside PocketBase, which is built first and needs Go
+	$(BIN)/python -m benchmarks.peers .venv/peers/base
 
 mutants: .venv/all.stamp  ## Take every defence out once, and show that its test notices
 	$(BIN)/python -m tests.mutants
@@ -68,6 +71,9 @@ help:  ## Print this
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
+
+.venv/peers/base: .venv/made.stamp
+	GOBIN=$(CURDIR)/.venv/peers go install github.com/pocketbase/pocketbase/examples/base@v0.36.8
 
 .venv/%.stamp: requirements/%.txt pyproject.toml .venv/made.stamp
 	@echo "Installing requirements/$*.txt into .venv ..."

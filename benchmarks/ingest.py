@@ -51,11 +51,12 @@ type = "Text"
 
 
 class Target(NamedTuple):
-    """Something to load: a name, a port, a path, and the process that serves it."""
+    """Something to load: a name, a port, a path, a request body, and the process that serves it."""
 
     name: str
     port: int
     path: str
+    body: bytes
     pid: int
 
 
@@ -92,11 +93,22 @@ def make_pod(home: Path) -> Pod:
     return Pod(folder, keys.owner_key.hex, invite.database_key.reveal().hex())
 
 
-def make_body(key: str) -> bytes:
-    """A request body whose payload has ``ITEM_BYTES`` bytes; the server makes the id."""
-    payload = {"type": "Observation", "species": "Pygoscelis adeliae", "mass": 3750.5, "count": 7, "note": ""}
+def make_payload() -> dict[str, str | float | int]:
+    """An item of ``ITEM_BYTES`` bytes as compact JSON, without an id."""
+    payload: dict[str, str | float | int] = {
+        "type": "Observation",
+        "species": "Pygoscelis adeliae",
+        "mass": 3750.5,
+        "count": 7,
+        "note": "",
+    }
     payload["note"] = "x" * (ITEM_BYTES - len(json.dumps(payload, separators=(",", ":"))))
-    envelope = {"auth": {"type": "ClientAuth", "databaseKey": key}, "payload": payload}
+    return payload
+
+
+def make_body(key: str) -> bytes:
+    """A request body with the item; the server makes its id."""
+    envelope = {"auth": {"type": "ClientAuth", "databaseKey": key}, "payload": make_payload()}
     return json.dumps(envelope, separators=(",", ":")).encode()
 
 
@@ -107,7 +119,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_listening(port: int) -> None:
+def await_listening(port: int) -> None:
+    """Wait until somebody listens at ``port`` of 127.0.0.1.
+
+    Raises:
+        TimeoutError: Nobody does after 30 seconds.
+    """
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
@@ -122,7 +139,7 @@ def running(module: str, port: int, *arguments: str) -> Iterator[subprocess.Pope
     command = [sys.executable, "-m", module, "--port", str(port), *arguments]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            _await_listening(port)
+            await_listening(port)
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
@@ -168,20 +185,18 @@ def memory_mb(root: int) -> dict[str, float]:
     return found
 
 
-def _measure_one(target: Target, body: bytes, connections: int, seconds: int) -> Run:
+def _measure_one(target: Target, connections: int, seconds: int) -> Run:
     before = cpu_seconds(target.pid)
-    found = load.run(target.port, target.path, body, connections=connections, seconds=seconds)
+    found = load.run(target.port, target.path, target.body, connections=connections, seconds=seconds)
     return Run(found, (cpu_seconds(target.pid) - before) / max(found.accepted, 1) * 1e6)
 
 
-def measure(
-    targets: list[Target], body: bytes, connections: int, *, rounds: int, seconds: int
-) -> dict[str, list[Run]]:
+def measure(targets: list[Target], connections: int, *, rounds: int, seconds: int) -> dict[str, list[Run]]:
     """Load every target in turn, ``rounds`` times."""
     results: dict[str, list[Run]] = {target.name: [] for target in targets}
     for _ in range(rounds):
         for target in targets:
-            results[target.name].append(_measure_one(target, body, connections, seconds))
+            results[target.name].append(_measure_one(target, connections, seconds))
     return results
 
 
@@ -204,11 +219,11 @@ def _row(name: str, runs: list[Run], base: list[Run]) -> str:
     )
 
 
-def report(connections: int, results: dict[str, list[Run]]) -> None:
-    """Print one table; ratios are to the null ``@post`` handler."""
+def report(connections: int, results: dict[str, list[Run]], base: str) -> None:
+    """Print one table; ratios are to the target ``base``."""
     print(f"\n{connections:>2} connections   accepted   ratio    p50 ms    p99 ms    cpu us  refused")
     for name, runs in results.items():
-        print(_row(name, runs, results["null @post"]))
+        print(_row(name, runs, results[base]))
 
 
 def main() -> None:
@@ -236,15 +251,15 @@ def _run(folder: Path, rounds: int, seconds: int) -> None:
         running("benchmarks.null_server", null_port) as null,
     ):
         targets = [
-            Target("pod", port, path, server.pid),
-            Target("null @post", null_port, f"/post{path}", null.pid),
-            Target("null @asgi", null_port, f"/mount{path}", null.pid),
+            Target("pod", port, path, body, server.pid),
+            Target("null @post", null_port, f"/post{path}", body, null.pid),
+            Target("null @asgi", null_port, f"/mount{path}", body, null.pid),
         ]
         load.run(port, path, body, connections=16, seconds=1)
         for connections in CONNECTIONS:
             before = pod.folder.vault.stat().st_size
-            results = measure(targets, body, connections, rounds=rounds, seconds=seconds)
-            report(connections, results)
+            results = measure(targets, connections, rounds=rounds, seconds=seconds)
+            report(connections, results, "null @post")
             if connections == 1:
                 _report_latency(results, sync_ms)
             _report_bytes(pod, before, sum(run.load.accepted for run in results["pod"]))

@@ -27,10 +27,12 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 
 from ingest.asgi import Application
-from ingest.hardening import die_with_parent, keep_memory_private
+from ingest.connections import LEAST_CONNECTIONS, affordable
+from ingest.hardening import die_with_parent, keep_memory_private, raise_descriptor_limit
 from ingest.settings import (
     DEFAULT_BODY_BYTES,
     MOST_BODY_BYTES,
+    MOST_CONNECTIONS,
     LocalAddress,
     Settings,
     find_pods,
@@ -41,8 +43,10 @@ from ingest.stopping import OneStopLoop, hold_signals_in_children
 from vault.errors import VaultError
 
 OWNERS_VARIABLE = "POD_OWNER_HASHES"
-MOST_HEAD_BYTES = 65_536
-"""Largest request head; also how much of a body is buffered at once."""
+MOST_HEAD_BYTES = 16_384
+"""Largest request head; also how much of a body is buffered at once, for each connection."""
+BACKLOG = 4_096
+"""Connections the kernel holds until they are taken; it has a bound of its own, net.core.somaxconn."""
 STOP_SECONDS = 30
 """Beyond the body deadline: how long a stopping worker may take to commit and close."""
 
@@ -66,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--idle-seconds", type=float, default=1.0, help="when an unused vault is closed")
     parser.add_argument("--max-open-vaults", type=int, default=64, help="most vaults open at once")
+    parser.add_argument(
+        "--max-connections", type=int, default=MOST_CONNECTIONS, help="most connections taken at once"
+    )
     parser.add_argument("--log-requests", action="store_true", help="log accepted requests too")
     parser.add_argument(
         "--metrics",
@@ -87,6 +94,8 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         parser.error(f"--max-body: 1 to {MOST_BODY_BYTES} bytes were expected")
     if min(given.body_seconds, given.header_seconds, given.idle_seconds, given.max_open_vaults) <= 0:
         parser.error("seconds and --max-open-vaults must be above 0")
+    if given.max_connections < LEAST_CONNECTIONS:
+        parser.error(f"--max-connections: at least {LEAST_CONNECTIONS} were expected")
     try:
         pods, owners = find_pods(given.pods), parse_owners(given.owners)
         metrics = parse_local_address(given.metrics) if given.metrics else None
@@ -102,6 +111,7 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         header_seconds=given.header_seconds,
         idle_seconds=given.idle_seconds,
         max_open_vaults=given.max_open_vaults,
+        max_connections=given.max_connections,
         is_logging_requests=given.log_requests,
         metrics=metrics,
     )
@@ -161,6 +171,8 @@ def _serve(settings: Settings) -> int:
         http1_settings=HTTP1Settings(
             header_read_timeout=round(settings.header_seconds * 1000), max_buffer_size=MOST_HEAD_BYTES
         ),
+        backlog=BACKLOG,
+        backpressure=settings.max_connections,
         log_enabled=False,
         respawn_failed_workers=True,
         workers_kill_timeout=round(settings.body_seconds) + STOP_SECONDS,
@@ -182,6 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
     keep_memory_private()
+    descriptors = raise_descriptor_limit()
+    connections = affordable(settings.max_connections, descriptors, settings.max_open_vaults)
+    settings = msgspec.structs.replace(settings, max_connections=connections)
     with contextlib.ExitStack() as holding:
         try:
             return _serve(_hold_addresses(settings, holding))

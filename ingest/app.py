@@ -18,6 +18,7 @@ from typing import cast
 from litestar import Litestar
 
 from ingest.asgi import Application
+from ingest.connections import Usher, arrange_listening
 from ingest.door import Door, Tools
 from ingest.edge import Edge
 from ingest.handlers.create_item import create_item_route
@@ -65,8 +66,16 @@ async def _announce(settings: Settings, log: Log) -> None:
     """Log that the server is listening, once it is; from then on it can be told to stop."""
     while not await _is_listening(settings):  # noqa: ASYNC110  # what listens is not ours and tells nobody
         await asyncio.sleep(LISTEN_POLL_SECONDS)
+    # An answer may take as long as a body.
+    arrange_listening(settings.port, settings.body_seconds)
     heed_signals()
-    log.event("listening", host=settings.host, port=settings.port, pods=len(settings.pods))
+    log.event(
+        "listening",
+        host=settings.host,
+        port=settings.port,
+        pods=len(settings.pods),
+        connections=settings.max_connections,
+    )
 
 
 async def _summarize(log: Log) -> None:
@@ -157,6 +166,12 @@ def create_app(settings: Settings, log: Log) -> Application:
     keeping = _Keeping(settings, log, measures, registry, writer)
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
 
+    usher = Usher(
+        settings.port,
+        settings.max_connections,
+        lambda ended: log.event("connections_ended", connections=ended),
+    )
+
     @contextlib.asynccontextmanager
     async def run(_: Litestar) -> AsyncIterator[None]:
         await writer.ready()
@@ -164,7 +179,7 @@ def create_app(settings: Settings, log: Log) -> Application:
         collect_rarely()
         running = [
             asyncio.create_task(task)
-            for task in (registry.watch(), _summarize(log), _announce(settings, log))
+            for task in (registry.watch(), usher.watch(), _summarize(log), _announce(settings, log))
         ]
         async with _probed(settings.metrics, keeping, log):
             yield

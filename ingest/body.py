@@ -12,9 +12,9 @@ from ingest.asgi import Receive
 from ingest.deadline import Deadline
 from ingest.problems import BODIES_FULL, CUT_OFF, TOO_SLOW, Refused, too_large
 
-FREE_BYTES = 16 << 10
+FREE_BYTES = 4 << 10
 """Of each body this much is not counted against the budget, so that small items pass
-while large ones fill it; the number of connections (1,024) bounds the sum."""
+while large ones fill it; the number of connections bounds the sum."""
 BUDGET_BYTES = 64 << 20
 """Bytes of large bodies held at once: 64 bodies of the default limit."""
 LINGER_SECONDS = 1.0

@@ -19,6 +19,9 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 """linux/prctl.h"""
 
+MOST_DESCRIPTORS = 65_536
+"""Beyond what any bound of ours needs."""
+
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform != "linux":
@@ -36,6 +39,18 @@ def keep_memory_private() -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(PR_SET_DUMPABLE, 0)
+
+
+def raise_descriptor_limit() -> int:
+    """Allow this process as many open files and connections as it may allow itself.
+
+    Returns:
+        How many that are.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def die_with_parent(parent: int) -> None:

@@ -45,6 +45,9 @@ HOST, PORT = "127.0.0.1", 3030
     "--max-open-vaults", type=click.IntRange(min=1), metavar="COUNT", help="Most vaults open at once."
 )
 @click.option(
+    "--max-connections", type=click.IntRange(min=64), metavar="COUNT", help="Most connections at once."
+)
+@click.option(
     "--metrics", metavar="ADDRESS", help="Serve /metrics, /live, /ready at a local HOST:PORT or unix:PATH."
 )
 @click.option("--log-requests", is_flag=True, help="Log accepted requests too.")

@@ -60,13 +60,14 @@ def test_a_command_line_becomes_settings(tmp_path: Path) -> None:
     pod = _pod(tmp_path / "pod")
     limits = ["--max-body", "5242880", "--body-seconds", "2.5", "--header-seconds", "3"]
     options = ["--host", "::1", "--port", "8080", "--owners", "ANY", "--idle-seconds", "4"]
-    settings = parse_settings([*options, *limits, "--max-open-vaults", "7", "--log-requests", str(pod)])
+    limits += ["--max-open-vaults", "7", "--max-connections", "64"]
+    settings = parse_settings([*options, *limits, "--log-requests", str(pod)])
 
     assert (settings.pods, settings.owners) == ((pod,), None)
     assert (settings.host, settings.port) == ("::1", 8080)
     assert settings.max_body_bytes == 5 * 1024 * 1024
     assert (settings.body_seconds, settings.header_seconds, settings.idle_seconds) == (2.5, 3, 4)
-    assert settings.max_open_vaults == 7
+    assert (settings.max_open_vaults, settings.max_connections) == (7, 64)
     assert settings.is_logging_requests
 
 

@@ -7,7 +7,7 @@ ROOMS := contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-timing bench-proof bench-peers mutants storm power-cuts fault-sweep lock clean help
+.PHONY: run test install check bench bench-timing bench-proof bench-peers mutants storm storm-record power-cuts fault-sweep lock clean help
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -42,6 +42,9 @@ mutants: .venv/all.stamp  ## Take every defence out once, and show that its test
 
 storm: .venv/all.stamp  ## Kill a loaded server KILLS times (SEED=...), and count what is left
 	$(BIN)/python -m tests.storm --kills $(or $(KILLS),200) --seed $(or $(SEED),storm)
+
+storm-record: .venv/all.stamp  ## Put what the storm's ledger says into docs/durability.md
+	$(BIN)/python -m tests.storm --record
 
 bench-timing: .venv/all.stamp  ## Print what the time of a refusal tells about its reason
 	$(BIN)/python -m benchmarks.timing

@@ -76,7 +76,7 @@ class Stage:
     def faults(self) -> list[str]:
         """What is wrong with the vault after all; closes it."""
         assert self.vault.close()
-        result = count(self.pod, self.promises)
+        result = count(self.pod.home, self.promises)
         return [] if result.is_clean else [str(result)]
 
 

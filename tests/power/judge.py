@@ -70,7 +70,7 @@ def _deposit(pod: TestPod, invite: Invite, said: Said) -> list[str]:
 
 
 def _count(pod: TestPod, said: Said) -> list[str]:
-    result = count(pod, said.promises)
+    result = count(pod.home, said.promises)
     return [] if result.is_clean else [str(result)]
 
 

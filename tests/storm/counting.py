@@ -1,38 +1,58 @@
 """Counting after an era: what was promised against what the vault holds.
 
-Read with the maintainer's own reader, after every check of the vault; the rows
-are read once more by another implementation of the file format.
+A process of its own, which has the maintainer's home, the promises, and none of
+the storm's plants: ``python -m tests.storm.counting HOME`` takes promises from
+standard input and prints a ``Result``. Read with the maintainer's own reader,
+after every check of the vault; the rows are read once more by another
+implementation of the file format.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from os import environ
 from pathlib import Path
 
 import apsw
 import msgspec
 
+from maintainer_tools.homes import PATIENCE, find_home, home_policy, open_identity
 from tests.storm.promises import Promises
-from tests.support.pods import TestPod
+from tests.support.server import ROOT
+from vault.checking import check_vault
+from vault.errors import VaultError
+from vault.items import item_name
 from vault.keys import FileKey
-from vault.opening import open_file_key
+from vault.pod import PodFolder
+from vault.policies import Policy
+from vault.reader import Reader, file_key_of, open_reader
 from vault.receipts import decode_receipt, verify_receipt
+from vault.snapshot import private_snapshot
+from vault.whereabouts import is_erased_by_name
+
+COUNTING_SECONDS = 600.0
 
 
 class Result(msgspec.Struct):
-    """What an era left; every list and number but the first three must be empty or 0.
+    """What an era left; every list, and ``uncounted``, must be empty or 0.
 
     Attributes:
         acknowledged: Items answered 200.
-        stored: Items in the vault.
-        receipts: Receipts that verified.
-        lost: Ids that were acknowledged and are not there.
+        stored: Items in the vault, those that were erased not counted.
+        receipts: Receipts that were given.
+        lost: Ids that were acknowledged and are not there, nor erased because that was asked for.
         doubled: Ids that are there twice.
         altered: Ids whose text is another than the one sent.
         invented: Ids nobody sent, or with a text that was refused.
         bad_receipts: Ids whose receipt does not verify, or not against this vault.
         findings: What the check of the vault found.
         uncounted: Items that the other implementation does not see, or more.
+        erased: Items whose statements stand in their place.
+        unerased: Ids that a command said are erased, and which are there.
+        faults: Answers, and ends of commands, that should not have been.
     """
 
     acknowledged: int
@@ -45,12 +65,22 @@ class Result(msgspec.Struct):
     bad_receipts: list[str]
     findings: list[str]
     uncounted: int
+    erased: int = 0
+    unerased: list[str] = []
+    faults: list[str] = []
+
+    @property
+    def wrong(self) -> dict[str, list[str]]:
+        """Whatever is not as promised; empty if all is."""
+        lists = {
+            name: getattr(self, name) for name, kind in type(self).__annotations__.items() if "list" in kind
+        }
+        return {name: found for name, found in lists.items() if found}
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing was lost, doubled, altered or invented, and all is proven."""
-        faults = (self.lost, self.doubled, self.altered, self.invented, self.bad_receipts, self.findings)
-        return not any(faults) and self.uncounted == 0
+        return not self.wrong and self.uncounted == 0
 
 
 def _rows_of_another(path: Path, file_key: FileKey) -> int:
@@ -64,31 +94,76 @@ def _rows_of_another(path: Path, file_key: FileKey) -> int:
         connection.close()
 
 
-def _bad_receipts(pod: TestPod, promises: Promises, checkpoints: dict[int, bytes]) -> list[str]:
-    bad = []
+def _bad_receipts(policy: Policy, promises: Promises, checkpoints: dict[int, bytes]) -> Iterator[str]:
     for item_id, text in promises.receipts.items():
         receipt = decode_receipt(text)
-        verify_receipt(receipt, pod_id=pod.policy.pod_id, log_keys=pod.policy.vault_logs)
-        if checkpoints.get(receipt.batch) != receipt.checkpoint:
-            bad.append(item_id)
-    return bad
+        try:
+            verify_receipt(receipt, pod_id=policy.pod_id, log_keys=policy.vault_logs)
+        except VaultError:
+            yield item_id
+        else:
+            if checkpoints.get(receipt.batch) != receipt.checkpoint:
+                yield item_id
 
 
-def count(pod: TestPod, promises: Promises) -> Result:
-    """Check a pod whose server was stopped in order."""
-    findings = [str(finding) for finding in pod.check().findings]
-    items = pod.items()
-    found = Counter(item.id for item in items)
-    texts = {item.id: str(item.members["text"]) for item in items}
-    with pod.reader() as reader:
+def _is_gone(reader: Reader, item_id: str) -> bool:
+    """Whether an item is erased; that a signed statement stands in its place is the check's."""
+    return any(
+        is_erased_by_name(reader.rows, item_name(secrets.name_key, item_id))
+        for secrets in reader.slots.values()
+    )
+
+
+def count(home: Path, promises: Promises) -> Result:
+    """Check a pod whose server was stopped in order.
+
+    A vault that does not open has lost everything, until a person does something about it.
+
+    Args:
+        home: The maintainer's.
+        promises: What was answered.
+    """
+    try:
+        return _count(home, promises)
+    except VaultError as exc:
+        return Result(
+            acknowledged=len(promises.acknowledged),
+            stored=0,
+            receipts=len(promises.receipts),
+            lost=sorted(promises.acknowledged),
+            doubled=[],
+            altered=[],
+            invented=[],
+            bad_receipts=[],
+            findings=[f"it does not open: {exc}"],
+            uncounted=0,
+            faults=promises.faults,
+        )
+
+
+def _count(home: Path, promises: Promises) -> Result:
+    found = find_home(home)
+    identity = open_identity(found)
+    policy = home_policy(found, identity)
+    with (
+        private_snapshot(found.pod.path, PATIENCE) as copy,
+        open_reader(PodFolder(copy), identity) as reader,
+    ):
+        report = check_vault(reader, lambda _: None)
+        stored = Counter[str]()
+        texts: dict[str, str] = {}
+        for item in reader.items():
+            stored[item.id] += 1
+            texts[item.id] = str(item.members["text"])
+        gone = {item_id for item_id in promises.to_erase if _is_gone(reader, item_id)}
         checkpoints: dict[int, bytes] = dict(reader.rows.execute("SELECT batch, checkpoint FROM batch"))
-    file_key = open_file_key(pod.keys.identity, pod.policy.file_key, pod.policy.pod_id)
+    rows = _rows_of_another(found.pod.vault, file_key_of(policy, identity))
     return Result(
         acknowledged=len(promises.acknowledged),
-        stored=len(items),
+        stored=stored.total(),
         receipts=len(promises.receipts),
-        lost=sorted(promises.acknowledged - found.keys()),
-        doubled=sorted(item_id for item_id, times in found.items() if times > 1),
+        lost=sorted(promises.acknowledged - stored.keys() - gone),
+        doubled=sorted(item_id for item_id, times in stored.items() if times > 1),
         altered=sorted(
             item_id for item_id, text in texts.items() if text != promises.texts.get(item_id, text)
         ),
@@ -97,7 +172,35 @@ def count(pod: TestPod, promises: Promises) -> Result:
             for item_id, text in texts.items()
             if item_id not in promises.texts or text in promises.forbidden
         ),
-        bad_receipts=_bad_receipts(pod, promises, checkpoints),
-        findings=findings,
-        uncounted=abs(_rows_of_another(pod.folder.vault, file_key) - len(items)),
+        bad_receipts=sorted(_bad_receipts(policy, promises, checkpoints)),
+        findings=[str(finding) for finding in report.findings],
+        uncounted=abs(rows - stored.total() - report.erased),
+        erased=report.erased,
+        unerased=sorted(promises.erased & stored.keys()),
+        faults=promises.faults,
     )
+
+
+def count_apart(home: Path, promises: Promises, environment: Mapping[str, str]) -> Result:
+    """Count in another process.
+
+    Args:
+        home: The maintainer's.
+        promises: What was answered.
+        environment: Added to its environment: which version of the program it is.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.storm.counting", str(home)],
+        cwd=ROOT,
+        env={**environ, **environment},
+        input=msgspec.json.encode(promises),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=COUNTING_SECONDS,
+    )
+    return msgspec.json.decode(ended.stdout, type=Result)
+
+
+if __name__ == "__main__":
+    counted = count(Path(sys.argv[1]), msgspec.json.decode(sys.stdin.buffer.read(), type=Promises))
+    sys.stdout.buffer.write(msgspec.json.encode(counted))

@@ -8,6 +8,7 @@ SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
 .PHONY: run test install check bench bench-timing bench-proof bench-peers mutants storm storm-record power-cuts fault-sweep lock clean help
+.PHONY: bench-growth chart soak
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -36,6 +37,16 @@ bench-proof: .venv/all.stamp  ## Print what receipts, client ids and an audit co
 
 bench-peers: .venv/all.stamp .venv/peers/base  ## Print its speed beside PocketBase, which is built first and needs Go
 	$(BIN)/python -m benchmarks.peers .venv/peers/base
+
+bench-growth: .venv/all.stamp  ## Fill one vault with ITEMS items, and print what each size costs; resumable
+	$(BIN)/python -m benchmarks.growth --items $(or $(ITEMS),1000000) --ids $(or $(IDS),ordered) \
+	  --folder $(or $(FOLDER),growth)
+
+chart: .venv/all.stamp  ## Draw docs/growth.svg again from docs/growth.json
+	$(BIN)/python -m benchmarks.chart
+
+soak: .venv/all.stamp  ## Load a server for MINUTES, and see that nothing is lost and nothing grows
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
 mutants: .venv/all.stamp  ## Take every defence out once, and show that its test notices
 	$(BIN)/python -m tests.mutants

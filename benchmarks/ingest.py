@@ -26,14 +26,17 @@ from typing import NamedTuple
 
 from benchmarks import load
 from vault.caveats import Caveats
+from vault.errors import LockedError
 from vault.founding import draw_keys, found_home
 from vault.invites import issue, publish
+from vault.locks import hold_vault
 from vault.pod import PodFolder
 
 ITEM_BYTES = 400
 """Size of the item on the wire, without the envelope's auth."""
 CONNECTIONS = (1, 16, 64)
 FSYNC_SAMPLES = 300
+CLOSE_SECONDS = 60.0
 POD_TOML = """format = 1
 owner_key = "{owner}"
 name = "benchmark"
@@ -146,6 +149,17 @@ def running(module: str, port: int, *arguments: str) -> Iterator[subprocess.Pope
             process.wait(60)
 
 
+def await_closed(folder: PodFolder) -> None:
+    """Wait until a server has let go of the vault."""
+    deadline = time.monotonic() + CLOSE_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(LockedError):
+            hold_vault(folder.path).close()
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{folder.vault} is open {CLOSE_SECONDS:g} s after the last item")
+
+
 def fdatasync_ms(folder: Path) -> float:
     """Median time of a 4 KiB append and fdatasync in ``folder``, in milliseconds."""
     samples = []
@@ -159,15 +173,16 @@ def fdatasync_ms(folder: Path) -> float:
     return statistics.median(samples)
 
 
-def _processes(root: int) -> list[int]:
+def processes(root: int) -> list[int]:
+    """A process and all below it: of a server its parent, its worker, the worker's writer."""
     children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
-    return [root, *(pid for child in children for pid in _processes(int(child)))]
+    return [root, *(pid for child in children for pid in processes(int(child)))]
 
 
 def cpu_seconds(root: int) -> float:
     """Processor time a process and its children have taken, in seconds."""
     ticks = 0
-    for pid in _processes(root):
+    for pid in processes(root):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
     return ticks / os.sysconf("SC_CLK_TCK")
@@ -176,7 +191,7 @@ def cpu_seconds(root: int) -> float:
 def memory_mb(root: int) -> dict[str, float]:
     """Memory of a process and its children in MB: ``rss`` counts shared pages twice, ``pss`` once."""
     found = {"rss": 0.0, "pss": 0.0}
-    for pid in _processes(root):
+    for pid in processes(root):
         with contextlib.suppress(OSError):  # not ours to read: the server is not dumpable
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 name, _, rest = line.partition(":")

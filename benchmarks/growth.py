@@ -1,0 +1,554 @@
+"""How a vault behaves as it grows: ``make bench-growth ITEMS=10000000``.
+
+Fills one vault through the writer that a server has, in batches of a busy
+server's size, without HTTP. On the way it is timed again and again beside a
+vault that was just founded, batch by batch in turn: the machine's noise meets
+both, and the ratio says what size costs. At 10,000 items, and each power of ten
+after that, it is closed, and measured: how soon a real server whose pod is
+closed answers its first item, and how long `snapshot`, `check`, `audit` and
+`export` take, with how much memory.
+
+An interrupted run goes on where it stopped: the vault, and what was measured,
+lie in ``--folder``. It asserts nothing: the reader judges. The goals are in
+docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import os
+import platform
+import shutil
+import signal
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from benchmarks import load
+from benchmarks.commands import Cost, run_command
+from benchmarks.ingest import (
+    CLOSE_SECONDS,
+    Pod,
+    await_closed,
+    fdatasync_ms,
+    free_port,
+    make_body,
+    make_pod,
+    running,
+)
+from ingest.vault_thread import OpenVault, Tools
+from vault.founding import POD_FOLDER
+from vault.inspecting import inspect
+from vault.items import parse_item, server_id
+from vault.judging import Outcome
+from vault.keys import DatabaseKey
+from vault.locks import Patience
+from vault.pod import PodFolder
+from vault.policies import load_policy
+from vault.slots import lookup_of, open_slot
+from vault.submissions import Submission, submit
+from vault.wal import FRAME_BYTES
+
+BATCH_ITEMS = 64
+FIRST_MILESTONE = 10_000
+SAMPLES_FROM, SAMPLES_A_DECADE = 1_000, 10
+BATCHES_A_ROUND = 16
+SERVED_SECONDS, SERVED_CONNECTIONS = 2, 64
+IDLE_SECONDS = 0.2
+OK = 200
+RESULTS, INVITE, HOME = "growth.json", "invite", "home"
+COMMANDS = {
+    "snapshot": ["snapshot", "HOME", "OUT"],
+    "export": ["export", "HOME", "OUT"],
+    "audit": ["audit", "HOME"],
+    "check": ["check", "HOME"],
+    "audit --log-only": ["audit", "HOME", "--log-only"],
+    "export, CSV": ["export", "HOME", "OUT", "--format", "csv"],
+}
+"""What a maintainer runs, HOME and OUT in place of the folders."""
+
+
+class Scale(NamedTuple):
+    """How often each thing is measured.
+
+    Attributes:
+        rounds: Of one sample; ten are 10,240 items into each of the two vaults.
+        samples: At a milestone.
+        openings: Of a pod that its server has closed.
+        deaths: Of its writer.
+        frames: In the log at a death; about a thousand are the most, but while a snapshot is being taken.
+        served: Rounds of load for a real server.
+    """
+
+    rounds: int = 10
+    samples: int = 4
+    openings: int = 15
+    deaths: int = 3
+    frames: int = 900
+    served: int = 3
+
+
+WHOLE = Scale()
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """So many items into the vault and into one that was just founded, in turn.
+
+    Attributes:
+        items: In the vault when it began.
+        added: Into each of the two.
+        seconds: In ``commit``, of the vault; ``beside`` of the other.
+        cpu_seconds: Likewise, of processor.
+        beside: See ``seconds``.
+        cpu_beside: See ``cpu_seconds``.
+    """
+
+    items: int
+    added: int
+    seconds: float
+    cpu_seconds: float
+    beside: float
+    cpu_beside: float
+
+
+class Served(msgspec.Struct, frozen=True):
+    """Items a second that a real server accepted, of the vault and of one that was just founded."""
+
+    per_second: float
+    beside: float
+
+
+class Milestone(msgspec.Struct):
+    """What was measured at one size.
+
+    Attributes:
+        target: How many there were to be.
+        items: In the vault.
+        size_bytes: Of vault.db.
+        opening_ms: From sending an item to a server that has the pod closed to its 200; each try.
+        after_death_ms: Likewise, the first item after its writer was killed with a full write-ahead log.
+        frames_at_death: What that held.
+        costs: Command to what it took.
+        samples: Taken here, one after the other.
+        served: Taken last.
+    """
+
+    target: int
+    items: int
+    size_bytes: int
+    opening_ms: list[float] = msgspec.field(default_factory=list)
+    after_death_ms: list[float] = msgspec.field(default_factory=list)
+    frames_at_death: list[int] = msgspec.field(default_factory=list)
+    costs: dict[str, Cost] = msgspec.field(default_factory=dict)
+    samples: list[Sample] = msgspec.field(default_factory=list)
+    served: list[Served] = msgspec.field(default_factory=list)
+
+
+class Growth(msgspec.Struct):
+    """One vault's record; ``growth.json``."""
+
+    ids: str
+    began: str
+    machine: str
+    fdatasync_ms: float
+    batch_items: int = BATCH_ITEMS
+    samples: list[Sample] = msgspec.field(default_factory=list)
+    milestones: list[Milestone] = msgspec.field(default_factory=list)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _ordered_id() -> str:
+    return server_id(_now_ms(), os.urandom(10))
+
+
+def _random_id() -> str:
+    return uuid.uuid4().hex
+
+
+IDS: dict[str, Callable[[], str]] = {"ordered": _ordered_id, "random": _random_id}
+
+
+class Depositor:
+    """One pod's vault, worked as a server's writer works it.
+
+    Args:
+        pod: With its invite.
+        make_id: Gives each item its id.
+    """
+
+    def __init__(self, pod: Pod, make_id: Callable[[], str]) -> None:
+        self._make_id = make_id
+        self._policy = load_policy(pod.folder)
+        key, pod_id = DatabaseKey.from_hex(pod.key), self._policy.pod_id
+        self._slot = open_slot(self._policy.slot_by_lookup[lookup_of(key, pod_id)], key, pod_id)
+        patience = Patience(CLOSE_SECONDS, time.monotonic, time.sleep)
+        self._vault = OpenVault(pod.folder, Tools(_now_ms, os.urandom, patience), _complain)
+        self._payload = msgspec.json.decode(make_body(pod.key))["payload"]
+
+    def batch(self) -> list[Submission]:
+        """What the door hands over for one commit."""
+        return [
+            submit(self._slot, parse_item(self._payload, make_id=self._make_id)) for _ in range(BATCH_ITEMS)
+        ]
+
+    def commit(self, batch: Sequence[Submission]) -> None:
+        """Make a batch durable."""
+        answers = self._vault.commit(self._policy, self._slot.file_key, batch)
+        if any(answer.outcome is not Outcome.STORED for answer in answers):
+            raise ValueError(f"not every item was stored: {answers[0]}")
+
+    def commit_all(self, batches: Sequence[Sequence[Submission]]) -> tuple[float, float]:
+        """Commit one after the other: seconds, and seconds of processor."""
+        began, cpu = time.perf_counter(), time.thread_time()
+        for batch in batches:
+            self.commit(batch)
+        return time.perf_counter() - began, time.thread_time() - cpu
+
+    def close(self) -> None:
+        """Close the vault."""
+        if not self._vault.close():
+            raise ValueError("the vault stayed open: a snapshot is being taken of it")
+
+
+def _complain(sentence: str) -> None:
+    print(f"the vault warns: {sentence}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def depositing(pod: Pod, ids: str) -> Iterator[Depositor]:
+    """Work a pod's vault for the length of a ``with`` block."""
+    depositor = Depositor(pod, IDS[ids])
+    try:
+        yield depositor
+    finally:
+        depositor.close()
+
+
+def take_sample(depositor: Depositor, items: int, beside: Path, *, ids: str, rounds: int) -> Sample:
+    """Time the vault and one that is founded for it, in turn.
+
+    Args:
+        depositor: The vault.
+        items: How many it holds.
+        beside: Does not exist; the other pod is made there, and removed.
+        ids: Which ids both get.
+        rounds: How many.
+    """
+    spent = [0.0, 0.0, 0.0, 0.0]
+    with depositing(make_pod(beside), ids) as other:
+        # The first commit founds what a vault has only once: a slot's row, the log's first node.
+        other.commit(other.batch())
+        for number in range(rounds):
+            pair = [(0, depositor), (2, other)]
+            for at, each in pair if number % 2 else pair[::-1]:
+                seconds, cpu = each.commit_all([each.batch() for _ in range(BATCHES_A_ROUND)])
+                spent[at] += seconds
+                spent[at + 1] += cpu
+    shutil.rmtree(beside)
+    return Sample(items, rounds * BATCHES_A_ROUND * BATCH_ITEMS, *spent)
+
+
+@contextlib.contextmanager
+def _asking(pod: Pod, port: int) -> Iterator[Callable[[], float]]:
+    """Keep a connection to a server; what is given sends one item and waits: milliseconds to its 200."""
+    path, body = f"/v4/{pod.owner}/create_item", make_body(pod.key)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CLOSE_SECONDS)
+
+    def ask() -> float:
+        began = time.perf_counter()
+        connection.request("POST", path, body)
+        response = connection.getresponse()
+        response.read()
+        if response.status != OK:
+            raise ValueError(f"the server answered {response.status}")
+        return (time.perf_counter() - began) * 1e3
+
+    with contextlib.closing(connection):
+        connection.connect()
+        yield ask
+
+
+def opening_ms(pod: Pod, openings: int) -> list[float]:
+    """How soon a running server answers the first item of a pod that it has closed; each try."""
+    port, found = free_port(), []
+    options = ("--idle-seconds", str(IDLE_SECONDS))
+    with running("ingest", port, *options, str(pod.folder.path)), _asking(pod, port) as ask:
+        for _ in range(openings):
+            await_closed(pod.folder)
+            found.append(ask())
+        await_closed(pod.folder)
+    return found
+
+
+def _die_with_a_log(pod: Pod, ids: str, frames: int) -> int:
+    """Fill a write-ahead log in another process, kill that, and return the frames it left."""
+    child = os.fork()
+    if not child:
+        depositor = Depositor(pod, IDS[ids])
+        while not pod.folder.wal.exists() or pod.folder.wal.stat().st_size < frames * FRAME_BYTES:
+            depositor.commit(depositor.batch())
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    return pod.folder.wal.stat().st_size // FRAME_BYTES
+
+
+def after_death_ms(pod: Pod, ids: str, most_frames: int) -> tuple[float, int]:
+    """How soon a server answers the first item of a pod whose writer was killed, and its log's frames."""
+    frames, port = _die_with_a_log(pod, ids, most_frames), free_port()
+    with running("ingest", port, str(pod.folder.path)), _asking(pod, port) as ask:
+        return ask(), frames
+
+
+def serve_both(pod: Pod, beside: Path, rounds: int) -> list[Served]:
+    """Load one server with the pod and one that is founded for it, in turn."""
+    other, port, found = make_pod(beside), free_port(), []
+    pods = (str(pod.folder.path), str(other.folder.path))
+    with running("ingest", port, *pods):
+        for _ in range(rounds):
+            rates = [
+                load.run(
+                    port,
+                    f"/v4/{each.owner}/create_item",
+                    make_body(each.key),
+                    connections=SERVED_CONNECTIONS,
+                    seconds=SERVED_SECONDS,
+                ).per_second
+                for each in (pod, other)
+            ]
+            found.append(Served(*rates))
+    shutil.rmtree(beside)
+    return found
+
+
+class Run:
+    """One vault that grows, and its record.
+
+    Args:
+        folder: Of the vault and the record; a run that was interrupted is gone on with.
+        ids: ordered or random.
+        scale: How often each thing is measured.
+    """
+
+    def __init__(self, folder: Path, ids: str, scale: Scale = WHOLE) -> None:
+        self._folder = folder
+        self._ids = ids
+        self._scale = scale
+        self._record = folder / RESULTS
+        self._temporary = folder / "temporary"
+        if self._record.exists():
+            self.growth = msgspec.json.decode(self._record.read_bytes(), type=Growth)
+            owner, key = (folder / INVITE).read_text(encoding="ascii").split()
+            self._pod = Pod(PodFolder(folder / HOME / POD_FOLDER), owner, key)
+            if self.growth.ids != ids:
+                raise ValueError(f"{folder} holds a vault of {self.growth.ids} ids; choose another folder")
+            shutil.rmtree(self._temporary)
+        else:
+            folder.mkdir()
+            self._pod = make_pod(folder / HOME)
+            (folder / INVITE).write_text(f"{self._pod.owner} {self._pod.key}", encoding="ascii")
+            self.growth = Growth(
+                ids, datetime.now(UTC).isoformat(timespec="seconds"), _machine(), fdatasync_ms(folder)
+            )
+            self._save()
+        self._temporary.mkdir()
+
+    def _save(self) -> None:
+        partial = self._record.with_suffix(".partial")
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(self.growth), indent=1) + b"\n")
+        partial.replace(self._record)
+
+    def _items(self) -> int:
+        """How many items the vault holds, by its own log."""
+        policy, key = load_policy(self._pod.folder), DatabaseKey.from_hex(self._pod.key)
+        slot = open_slot(policy.slot_by_lookup[lookup_of(key, policy.pod_id)], key, policy.pod_id)
+        return inspect(self._pod.folder, policy, slot.file_key).ledger.next_seq - 1
+
+    def grow(self, items: int) -> None:
+        """Fill the vault, with samples on the way and a milestone at each power of ten."""
+        milestones = milestones_up_to(items)
+        for target in sorted({*sample_points(items), *milestones}):
+            is_reached = self._fill(target)
+            if target in milestones:
+                self._milestone(target)
+            elif not is_reached:
+                self._sample()
+
+    def _fill(self, target: int) -> bool:
+        """Store items until there are ``target``; return whether there were as many before."""
+        missing = target - self._items()
+        if missing <= 0:
+            return True
+        with depositing(self._pod, self._ids) as depositor:
+            for _ in range(-(-missing // BATCH_ITEMS)):
+                depositor.commit(depositor.batch())
+        return False
+
+    def _take_sample(self) -> Sample:
+        items = self._items()
+        with depositing(self._pod, self._ids) as depositor:
+            # Its pages are cold after opening, as they are once in a server's day.
+            depositor.commit(depositor.batch())
+            sample = take_sample(
+                depositor, items, self._temporary / "beside", ids=self._ids, rounds=self._scale.rounds
+            )
+        _put_sample(sample)
+        return sample
+
+    def _sample(self) -> None:
+        self.growth.samples.append(self._take_sample())
+        self._save()
+
+    def _milestone(self, target: int) -> None:
+        found = [each for each in self.growth.milestones if each.target == target]
+        if not found:
+            size = self._pod.folder.vault.stat().st_size
+            found = [Milestone(target, self._items(), size)]
+            self.growth.milestones += found
+        milestone = found[0]
+        for measure in (self._opening, self._commands, self._samples, self._deaths, self._served):
+            measure(milestone)
+        _put_milestone(milestone)
+
+    def _samples(self, milestone: Milestone) -> None:
+        while len(milestone.samples) < self._scale.samples:
+            milestone.samples.append(self._take_sample())
+            self._save()
+
+    def _opening(self, milestone: Milestone) -> None:
+        if not milestone.opening_ms:
+            milestone.opening_ms = opening_ms(self._pod, self._scale.openings)
+            self._save()
+
+    def _commands(self, milestone: Milestone) -> None:
+        out = self._temporary / "out"
+        for name, arguments in COMMANDS.items():
+            if name not in milestone.costs:
+                home = str(self._folder / HOME)
+                words = [{"HOME": home, "OUT": str(out)}.get(word, word) for word in arguments]
+                milestone.costs[name] = run_command(*words, temporary=self._temporary)
+                self._save()
+                shutil.rmtree(out, ignore_errors=True)
+                _put_cost(milestone, name)
+
+    def _deaths(self, milestone: Milestone) -> None:
+        while len(milestone.after_death_ms) < self._scale.deaths:
+            waited, frames = after_death_ms(self._pod, self._ids, self._scale.frames)
+            milestone.after_death_ms.append(waited)
+            milestone.frames_at_death.append(frames)
+            self._save()
+
+    def _served(self, milestone: Milestone) -> None:
+        if not milestone.served:
+            milestone.served = serve_both(self._pod, self._temporary / "beside", self._scale.served)
+            self._save()
+
+
+def milestones_up_to(items: int) -> list[int]:
+    """``items`` and the powers of ten before it, from ``FIRST_MILESTONE``."""
+    powers = [10**power for power in range(1, 13)]
+    return [*(power for power in powers if FIRST_MILESTONE <= power < items), items]
+
+
+def sample_points(items: int) -> list[int]:
+    """Where samples are taken: evenly on a logarithmic scale, the end not among them."""
+    found, number = [], 0
+    while (point := round(SAMPLES_FROM * 10 ** (number / SAMPLES_A_DECADE))) < items:
+        found.append(point)
+        number += 1
+    return found
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, Linux {platform.release()}"
+
+
+def ratio(samples: Sequence[Sample]) -> float:
+    """The vault's items a second, of those of a vault that was just founded."""
+    return sum(sample.beside for sample in samples) / sum(sample.seconds for sample in samples)
+
+
+def cpu_ratio(samples: Sequence[Sample]) -> float:
+    """Likewise, items a second of processor."""
+    return sum(sample.cpu_beside for sample in samples) / sum(sample.cpu_seconds for sample in samples)
+
+
+def per_second(samples: Sequence[Sample]) -> float:
+    """Items a second into the vault."""
+    return sum(sample.added for sample in samples) / sum(sample.seconds for sample in samples)
+
+
+def _put(line: str) -> None:
+    print(line, flush=True)
+
+
+def _put_sample(sample: Sample) -> None:
+    _put(f"{sample.items:>12,} items  {_speed_of([sample])}")
+
+
+def _speed_of(samples: Sequence[Sample]) -> str:
+    cpu_us = sum(sample.cpu_seconds for sample in samples) / sum(sample.added for sample in samples) * 1e6
+    return (
+        f"{per_second(samples):>8,.0f}/s, {cpu_us:.0f} us of processor an item; "
+        f"of a new vault's rate {ratio(samples):.2f}, by processor time {cpu_ratio(samples):.2f}"
+    )
+
+
+def _put_cost(milestone: Milestone, name: str) -> None:
+    cost = milestone.costs[name]
+    rate = milestone.items / cost.seconds
+    _put(
+        f"{milestone.items:>12,} items  {name:<17}{cost.seconds:>8.1f} s{rate:>10,.0f}/s"
+        f"{cost.cpu_seconds:>8.1f} s of processor, at most {cost.peak_mb:.0f} MB"
+    )
+
+
+def _put_milestone(milestone: Milestone) -> None:
+    opening, served = sorted(milestone.opening_ms), milestone.served
+    of_new = sum(each.per_second for each in served) / sum(each.beside for each in served)
+    rate = statistics.median(each.per_second for each in served)
+    dead = statistics.median(milestone.after_death_ms)
+    lines = [
+        f"{milestone.size_bytes / 1e6:,.0f} MB, {milestone.size_bytes / milestone.items:.0f} bytes an item",
+        _speed_of(milestone.samples).strip(),
+        f"served at {SERVED_CONNECTIONS} connections: {rate:,.0f}/s, {of_new:.2f} of a new vault's",
+        f"closed pod to first answer: {statistics.median(opening):.1f} ms, at most {opening[-1]:.1f} ms",
+        f"first answer after a death, {max(milestone.frames_at_death)} frames in the log: {dead:.0f} ms",
+    ]
+    for line in lines:
+        _put(f"{milestone.items:>12,} items  {line}")
+
+
+def main() -> None:
+    """Grow a vault and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--items", type=int, default=1_000_000, help="when to stop")
+    parser.add_argument("--ids", choices=[*IDS], default="ordered", help="ordered by time, or random")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("growth"), help="of the vault; about 3 times its size is used"
+    )
+    given = parser.parse_args()
+    run = Run(given.folder, given.ids)
+    _put(
+        f"{run.growth.machine}; fdatasync of 4 KiB {run.growth.fdatasync_ms:.2f} ms; "
+        f"{run.growth.batch_items} items a commit, {run.growth.ids} ids"
+    )
+    run.grow(given.items)
+    _put(f"all of it is in {given.folder / RESULTS}; the vault beside it may be removed")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from vault.connection import ReadConnection, WritingConnection
 from vault.database import connect_read, read_format
-from vault.errors import BusyError, DamagedError, StorageError
+from vault.errors import BusyError, DamagedError
 from vault.fresh import make_empty, whole_or_gone
 from vault.keys import FileKey
 from vault.layout import require_layout
 from vault.page_one import verify_page_one
-from vault.sqlcipher import RefusedStatementError, open_keyed
+from vault.sqlcipher import RefusedStatementError, open_keyed, passed_on
 from vault.wal import holds_frames
 
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
@@ -67,10 +67,8 @@ def _export(source: Path, file_key: FileKey, target: Path, new_key: FileKey) -> 
         try:
             connection.execute("SELECT sqlcipher_export('fresh')")
         except RefusedStatementError as exc:
-            # It answers with the code of a wrong statement when a file cannot be opened to write.
-            raise StorageError(
-                f"{target.name}: the vault's rows could not be copied; check the disk (SQLite: {exc})"
-            ) from exc
+            # It passes on SQLite's sentence, and the code of a wrong statement.
+            raise passed_on(exc) from exc
         connection.execute("DETACH DATABASE fresh")
         connection.truncate_wal()
 

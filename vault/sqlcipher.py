@@ -49,18 +49,25 @@ _PRAGMAS = (
 _NO_TEXT = "Could not decode to UTF-8"
 
 # Primary result codes, https://www.sqlite.org/rescode.html
-_FULL = 13
+_IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 10, 11, 13, 14, 26
 _TRANSLATIONS: dict[int, tuple[Callable[[str], Exception], str]] = {
     3: (StorageError, "access to the vault's files was refused; check their owner and mode"),  # PERM
     5: (BusyError, "another connection is using the vault; try again"),  # BUSY
     6: (BusyError, "another statement is using the vault; try again"),  # LOCKED
     7: (StorageError, "there was no memory for the statement; try again"),  # NOMEM
     8: (StorageError, "the vault's files are read-only; check their owner and mode"),  # READONLY
-    10: (StorageError, "the operating system failed a read, write or sync; check the disk"),  # IOERR
-    11: (DamagedError, "a page of the vault fails its checks; restore a snapshot, or repair"),  # CORRUPT
+    _IOERR: (StorageError, "the operating system failed a read, write or sync; check the disk"),
+    _CORRUPT: (DamagedError, "a page of the vault fails its checks; restore a snapshot, or repair"),
     _FULL: (DiskFullError, "no space is left on the disk; free some and try again"),
-    14: (StorageError, "the vault's files could not be opened; check their owner and mode"),  # CANTOPEN
-    26: (DamagedError, "a page of the vault does not open under its key; restore a snapshot"),  # NOTADB
+    _CANTOPEN: (StorageError, "the vault's files could not be opened; check their owner and mode"),
+    _NOTADB: (DamagedError, "a page of the vault does not open under its key; restore a snapshot"),
+}
+# What sqlite3_errstr() says for them.
+_SENTENCES = {
+    "database disk image is malformed": _CORRUPT,
+    "database or disk is full": _FULL,
+    "unable to open database": _CANTOPEN,
+    "file is not a database": _NOTADB,
 }
 
 
@@ -233,3 +240,18 @@ def translate(exc: Exception) -> Exception:
         return RefusedStatementError(str(exc))
     kind, sentence = _TRANSLATIONS.get(code & 0xFF, (RefusedStatementError, ""))
     return kind(f"{sentence} (SQLite: {exc})" if sentence else str(exc))
+
+
+def passed_on(error: RefusedStatementError) -> Exception:
+    """What a function of SQLCipher met, which keeps SQLite's sentence of an error but not its code.
+
+    Args:
+        error: Of a statement of ours that calls nothing but such a function.
+
+    Returns:
+        A VaultError, to be raised ``from`` the original.
+    """
+    sentence = str(error)
+    code = next((code for words, code in _SENTENCES.items() if words in sentence), _IOERR)
+    kind, ours = _TRANSLATIONS[code]
+    return kind(f"{ours} (SQLite: {sentence})")

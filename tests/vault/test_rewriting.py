@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pods import TestPod, new_pod
+from tests.support.small_disk import run_on_small_disk
 from vault import rewriting
 from vault.connection import ReadConnection
 from vault.database import connect_read
@@ -16,6 +17,7 @@ from vault.errors import BusyError, DamagedError, StorageError, WrongKeyError
 from vault.inspecting import inspect
 from vault.keys import FileKey
 from vault.rewriting import rewrite
+from vault.wal import PAGE_BYTES
 
 NEW_KEY = FileKey(bytes(range(32)))
 
@@ -134,7 +136,49 @@ def test_a_vault_without_a_batch_is_written(tmp_path: Path) -> None:
 def test_a_copy_that_cannot_be_written_is_the_disks_fault(pod: TestPod) -> None:
     """SQLCipher's export answers as if its statement were wrong; here no journal can be made."""
     _target(pod).with_name("vault.db.new-journal").mkdir()
-    with pytest.raises(StorageError, match="rows could not be copied"):
+    with pytest.raises(StorageError, match="could not be opened"):
         _rewrite(pod)
     assert not _target(pod).exists()
     assert pod.check().findings == []
+
+
+def test_a_damaged_page_of_the_source_is_damage(pod: TestPod) -> None:
+    """Whichever it is; only the first is looked at before."""
+    content = pod.folder.vault.read_bytes()
+    for at in range(PAGE_BYTES + 100, len(content), PAGE_BYTES):
+        pod.folder.vault.write_bytes(content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :])
+        with pytest.raises(DamagedError, match="a page of the vault fails its checks"):
+            rewrite(pod.folder.vault, pod.keys.file_key, _target(pod), NEW_KEY, checkpoint=b"")
+        assert not _target(pod).exists()
+
+
+_REWRITING = """
+import os, sys
+from pathlib import Path
+from tests.support.pods import new_pod
+from vault.errors import DiskFullError
+from vault.inspecting import inspect
+from vault.keys import FileKey
+from vault.rewriting import rewrite
+from vault.wal import PAGE_BYTES
+
+disk = Path(sys.argv[1])
+pod = new_pod(disk)
+slot = pod.slot()
+with pod.writer() as writer:
+    writer.commit(pod.policy, [pod.submission(slot, text="a" * 5000) for _ in range(40)])
+space = os.statvfs(disk)
+(disk / "filler").write_bytes(bytes(space.f_bavail * space.f_frsize - (100 << 10)))
+checkpoint = inspect(pod.folder, pod.policy, pod.keys.file_key).ledger.checkpoint
+fresh = pod.folder.path / "vault.db.new"
+try:
+    rewrite(pod.folder.vault, pod.keys.file_key, fresh, FileKey(bytes(32)), checkpoint=checkpoint)
+except DiskFullError as exc:
+    print(exc)
+assert not fresh.exists()
+"""
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    """What a second vault needs is what most often lacks."""
+    assert run_on_small_disk(tmp_path, 2_000, _REWRITING).startswith("no space is left on the disk")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import os
 import stat
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlcipher3 import dbapi2
+from sqlcipher3 import _sqlite3, dbapi2
 
 from tests.support.vaultfile import FILE_KEY, WRONG_KEY, make_vault
 from vault import sqlcipher
@@ -18,6 +19,7 @@ from vault.sqlcipher import (
     RefusedStatementError,
     assert_library,
     open_keyed,
+    passed_on,
     require_version,
     translate,
     use_wal,
@@ -188,6 +190,20 @@ def test_each_result_code_has_its_error(code: int, kind: type[Exception]) -> Non
     error.sqlite_errorcode = code
     assert type(translate(error)) is kind
     assert "SQLite's words" in str(translate(error))
+
+
+def test_a_sentence_that_was_passed_on_has_the_error_of_its_code() -> None:
+    """What is not known is the operating system's fault."""
+    for code, kind in ((11, DamagedError), (13, DiskFullError), (26, DamagedError), (10, StorageError)):
+        error = passed_on(RefusedStatementError(_errstr(code)))
+        assert type(error) is kind
+        assert _errstr(code) in str(error)
+
+
+def _errstr(code: int) -> str:
+    library = ctypes.CDLL(_sqlite3.__file__)
+    library.sqlite3_errstr.restype = ctypes.c_char_p
+    return str(library.sqlite3_errstr(code).decode())
 
 
 def test_an_error_of_the_library_itself_is_a_bug() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 
 from tests.support.pods import TestPod, make_pod
 from tests.support.server import Response, Server, serving
+from tests.support.small_disk import NAMESPACE, WITHOUT, can_mount
 from vault.notes import read_checkpoint
 
 SMALL_DISK = """
@@ -34,14 +34,7 @@ exit $code
 """
 
 
-def _has_namespaces() -> bool:
-    tried = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
-    return tried.returncode == 0
-
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("unshare") and _has_namespaces()), reason="this machine gives no mount namespace"
-)
+pytestmark = pytest.mark.skipif(not can_mount(), reason=WITHOUT)
 
 
 class _Small:
@@ -92,7 +85,7 @@ def _small_disk(pod: TestPod, folder: Path, *options: str) -> Iterator[_Small]:
     disk, out = folder / "disk", folder / "out"
     disk.mkdir()
     out.mkdir()
-    prefix = ["unshare", "-rm", "sh", "-c", SMALL_DISK, "sh", str(disk), str(pod.folder.path), str(out)]
+    prefix = [*NAMESPACE, "sh", "-c", SMALL_DISK, "sh", str(disk), str(pod.folder.path), str(out)]
     with serving(disk, prefix=prefix, options=options) as server:
         yield _Small(pod, key, server, disk)
     shutil.rmtree(pod.folder.path)

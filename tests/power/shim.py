@@ -18,7 +18,8 @@ from tests.support.server import ROOT
 SOURCE = Path(__file__).with_name("shim.c")
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]
 NO_COMPILER = (
-    "no C compiler (cc) is installed here, which builds the shim under the vault's files; install gcc"
+    "no C compiler (cc) is installed here, which builds the shim under the vault's files; "
+    "install one (Debian: apt-get install gcc libc6-dev)"
 )
 
 

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-WITHOUT = "Go is not installed here, so no other implementation reads our files"
+WITHOUT = (
+    "Go is not installed here, so no other implementation reads our files; install Go 1.26 or later, "
+    "from https://go.dev/dl"
+)
 
 
 def go(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import platform
 import pwd
 import re
 import shutil
@@ -43,10 +44,10 @@ def pod(tmp_path: Path) -> TestPod:
     return new_pod(tmp_path)
 
 
-def _program(name: str) -> str:
+def _program(name: str, package: str) -> str:
     found = shutil.which(name, path="/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin")
     if found is None:
-        pytest.skip(f"{name} is not installed here; the test is complete where it is (Debian: {name})")
+        pytest.skip(f"{name} is not installed here; install it (Debian: apt-get install {package})")
     return found
 
 
@@ -67,7 +68,7 @@ def _free_port() -> int:
 
 def test_the_unit_is_one_systemd_takes(pod: TestPod, tmp_path: Path) -> None:
     """Verified by systemd itself, and hardly exposed by its own count; odd paths and options included."""
-    analyze = _program("systemd-analyze")
+    analyze = _program("systemd-analyze", "systemd")
     odd = make_pod(tmp_path / "a 100% $odd \"pod\\'s; name")
     said = succeed("serve", pod.home, odd.home, "--print-unit", "--metrics", "unix:/run/shared-pod/m.sock")
     unit = tmp_path / "shared-pod.service"
@@ -160,7 +161,7 @@ def test_the_server_runs_without_memory_that_is_written_and_executed(pod: TestPo
         check=False,
     )
     if probe.returncode:
-        pytest.skip("this kernel has no PR_SET_MDWE; the test is complete with Linux 6.3 or later")
+        pytest.skip(f"Linux {platform.release()} has no PR_SET_MDWE; run this with Linux 6.3 or later")
     key = pod.invite().database_key.reveal().hex()
     prefix = [sys.executable, "-c", NO_EXEC_GAIN]
     with serving(pod.folder.path, options=["--metrics", "127.0.0.1:0"], prefix=prefix) as server:
@@ -278,7 +279,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _caddy(folder: Path, port: int, upstream: int) -> Iterator[None]:
-    program, pem = _program("caddy"), self_signed(folder / "both.pem")
+    program, pem = _program("caddy", "caddy"), self_signed(folder / "both.pem")
     text = _snippet("caddy").replace("127.0.0.1:3030", f"127.0.0.1:{upstream}")
     # Its own certificate needs the internet; and any free port in place of 443.
     text = text.replace("pod.example.org {", f"https://localhost:{port} {{\n\ttls {pem} {pem}\n")
@@ -289,7 +290,7 @@ def _caddy(folder: Path, port: int, upstream: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nginx(folder: Path, port: int, upstream: int) -> Iterator[None]:
-    program, pem = _program("nginx"), self_signed(folder / "both.pem")
+    program, pem = _program("nginx", "nginx"), self_signed(folder / "both.pem")
     text = _snippet("nginx").replace("127.0.0.1:3030", f"127.0.0.1:{upstream}")
     text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
     text = re.sub(r"(ssl_certificate(?:_key)?) [^;]+;", rf"\1 {pem};", text)

@@ -15,6 +15,7 @@ import pytest
 from sqlcipher3 import dbapi2
 
 from tests.support.child import Child
+from tests.support.small_disk import run_on_small_disk
 from tests.support.vaultfile import FILE_KEY, ITEMS, append_batch, make_vault
 from vault import disk
 from vault.connection import AppendConnection, ReadConnection, WritingConnection
@@ -299,9 +300,7 @@ def test_what_a_failed_commit_means(path: Path, code: int, kind: type[Exception]
         connection.rollback()
 
 
-_TINY_DISK = """
-mount -t tmpfs -o size=400k tmpfs "$1" || exit 77
-exec "$2" -c '
+_FILLING = """
 import sys
 from pathlib import Path
 from tests.support.vaultfile import FILE_KEY, append_batch, make_vault
@@ -321,34 +320,12 @@ assert number > 2
 assert connection.execute("SELECT max(batch) FROM batch") == [(number,)]
 assert connection.files_unchanged()
 print("full after", number)
-' "$1"
 """
 
 
 def test_a_full_disk_stores_nothing_of_the_batch(tmp_path: Path) -> None:
     """On a real disk of 400 KiB: what was committed stays, the connection can still be read."""
-    ended = subprocess.run(
-        [
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            _TINY_DISK,
-            "sh",
-            tmp_path,
-            sys.executable,
-        ],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        check=False,
-    )
-    if "full after" not in ended.stdout and ("unshare" in ended.stderr or ended.returncode == 77):
-        pytest.skip("this machine lets nobody mount a small disk")
-    assert ended.stderr == ""
-    assert ended.stdout.startswith("full after")
+    assert run_on_small_disk(tmp_path, 400, _FILLING).startswith("full after")
 
 
 def test_a_reader_reads_everything_and_writes_nothing(path: Path) -> None:

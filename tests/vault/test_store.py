@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.support.child import Child
 from tests.support.pods import PATIENCE, START_MS, TestPod
+from tests.support.small_disk import small_disk
 from vault.errors import (
     BusyError,
     LockedError,
@@ -539,23 +539,12 @@ def test_a_close_that_cannot_move_the_log_loses_nothing(pod: TestPod, tmp_path: 
     assert pod.whole_ids() == acknowledged.read_text().split()
 
 
-SMALL_DISK = 'mount -t tmpfs -o size=400k tmpfs "$1" && cp -a "$2"/. "$1" && shift 2 && exec "$@"'
-
-
-def has_namespaces() -> bool:
-    """Whether this machine lets us mount a file system of our own."""
-    tried = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
-    return tried.returncode == 0
-
-
-@pytest.mark.skipif(not has_namespaces(), reason="this machine gives no mount namespace")
 def test_a_full_disk_stores_nothing_and_goes_on_when_there_is_room(pod: TestPod, tmp_path: Path) -> None:
     """507 is an answer about one batch: the same writer takes the next, once somebody made room."""
     disk, acknowledged = tmp_path / "disk", tmp_path / "acknowledged"
     disk.mkdir()
     (pod.folder.path / "ballast").write_bytes(bytes(100_000))
-    mounted = ("unshare", "-rm", "sh", "-c", SMALL_DISK, "sh", str(disk), str(pod.folder.path))
-    with deposit(pod, disk, acknowledged, *mounted) as child:
+    with deposit(pod, disk, acknowledged, *small_disk(disk, 400, pod.folder.path)) as child:
         answers = [child.ask("commit") for _ in range(30)]
         inside = Path(f"/proc/{child.pid}/root{disk}")
         (inside / "ballast").unlink()

@@ -239,6 +239,30 @@ def revoke(policy: Policy, identity: Identity, number: int) -> Policy:
     raise MissingError(f"slot {number} is not in this pod; see `invite ls`")
 
 
+def list_function(policy: Policy, identity: Identity, log_public: bytes) -> Policy:
+    """Let a function sign batches: its log key is listed with the kind ``function``.
+
+    It signs no checkpoint by that, and opens nothing. Keys listed before stay:
+    what they signed is collected, and verifies, for as long as they are listed.
+
+    Args:
+        policy: The current policy.
+        identity: One of its signers.
+        log_public: 32 bytes, Ed25519 public.
+
+    Returns:
+        The next policy, not yet published.
+
+    Raises:
+        MalformedError: The key is listed already; one key has one kind.
+        PolicyError: The identity is not one of the pod's signers.
+    """
+    if any(log.key == log_public for log in policy.logs):
+        raise MalformedError("this log key is listed already; draw another for the function")
+    logs = [*members_of(policy)["logs"], {"key": log_public.hex(), "kind": "function"}]
+    return next_policy(policy, identity, {"logs": logs})
+
+
 def publish(folder: PodFolder, policy: Policy) -> None:
     """Write the pair into a pod's folder, each file whole; slots.json last.
 

@@ -14,15 +14,15 @@ https://c2sp.org/tlog-proof.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 
 import msgspec
 
 from vault.encoding import from_le32, le32, pae, unpae
-from vault.errors import DamagedError, Fault, ForeignPodError, FormatTooNewError, MalformedError
-from vault.header import Header, item_leaf, log_leaf, parse_header
+from vault.errors import DamagedError, Fault, FormatTooNewError, MalformedError
+from vault.header import Header, log_leaf, parse_header
+from vault.item_proofs import check_item, check_signer
 from vault.keys import PodId
 from vault.notes import Checkpoint, epoch_of, from_base64, read_checkpoint, to_base64, verify_checkpoint
 from vault.proofs import LogProof, format_proof, join_hashes, parse_proof, split_hashes
@@ -151,33 +151,12 @@ def verify_receipt(
         DamagedError: Something in it does not match; the sentence says what.
     """
     header = parse_header(receipt.header)
-    _check_signer(header, pod_id, [*log_keys, *function_keys])
-    _check_item(receipt, header, c)
+    check_signer(header, pod_id, [*log_keys, *function_keys], "receipt")
+    check_item(receipt, header, c, "receipt")
     checkpoint, found_epoch = _check_log(receipt, pod_id, log_keys)
     if epoch not in (None, found_epoch):
         raise DamagedError(f"a receipt of log epoch {epoch} was expected, it is of epoch {found_epoch}")
     return VerifiedReceipt(header=header, checkpoint=checkpoint, epoch=found_epoch)
-
-
-def _check_item(receipt: Receipt, header: Header, c: bytes | None) -> None:
-    if c not in (None, receipt.c):
-        raise DamagedError(
-            "the receipt is for another item, or for other content of this one", Fault.OTHER_ITEM
-        )
-    leaf = item_leaf(header.pod_id, header.uid, receipt.index, receipt.c, receipt.digest)
-    if root_from_inclusion(receipt.index, header.count, leaf, receipt.item_path) != header.item_root:
-        raise DamagedError(
-            "the receipt's item is not in the batch that its header describes", Fault.ITEM_PATH
-        )
-
-
-def _check_signer(header: Header, pod_id: PodId, keys: Sequence[bytes]) -> None:
-    if header.pod_id != pod_id:
-        raise ForeignPodError("the receipt's header is of another pod; check it with that pod's invite")
-    if header.log_key_hash not in {hashlib.sha256(key).digest() for key in keys}:
-        raise DamagedError(
-            "the receipt's header names a log key that is not one of this pod's", Fault.UNKNOWN_LOG_KEY
-        )
 
 
 def _check_log(receipt: Receipt, pod_id: PodId, log_keys: Sequence[bytes]) -> tuple[Checkpoint, int]:

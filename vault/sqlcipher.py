@@ -46,6 +46,13 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
 )
 
+_READ_SEGMENT_PRAGMAS = ("PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON")
+_WRITE_SEGMENT_PRAGMAS = (
+    "PRAGMA journal_mode = OFF",
+    "PRAGMA synchronous = OFF",
+    "PRAGMA locking_mode = EXCLUSIVE",
+)
+
 _NO_TEXT = "Could not decode to UTF-8"
 
 # Primary result codes, https://www.sqlite.org/rescode.html
@@ -108,6 +115,9 @@ class Connection(Protocol):
 
     def set_authorizer(self, callback: Callable[..., int], /) -> None:
         """Ask ``callback`` about everything a statement would do."""
+
+    def set_progress_handler(self, callback: Callable[[], bool], steps: int, /) -> None:
+        """Ask ``callback`` after every so many steps of a statement whether to end it."""
 
     def enable_load_extension(self, is_enabled: bool, /) -> None:  # noqa: FBT001 - the library's signature
         """Allow or refuse native code from files."""
@@ -181,6 +191,50 @@ def open_keyed(path: Path, file_key: FileKey, *, is_writable: bool = True) -> Co
     with on_failure(connection.close):
         _harden(connection, file_key)
     return connection
+
+
+def open_segment(path: Path, file_key: FileKey, *, page_bytes: int, is_writable: bool) -> Connection:
+    """Open a small file that nobody else knows and that is thrown away: no journal, no locks, no syncing.
+
+    Args:
+        path: An existing file, empty if it is to be written, of the caller alone.
+        file_key: Used as SQLCipher raw key.
+        page_bytes: Its page size; unlike a vault's, no default.
+        is_writable: False reads it and nothing beside it: what lies there is not even looked for.
+
+    Returns:
+        A connection that has read nothing yet.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    _assert_library_once()
+    mode = "mode=rw" if is_writable else "mode=ro&immutable=1"
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}"
+    try:
+        connection: Connection = dbapi2.connect(uri, uri=True, timeout=0.0, isolation_level=None)
+    except LIBRARY_ERRORS as exc:
+        raise translate(exc) from exc
+    with on_failure(connection.close):
+        _prepare_segment(
+            connection, file_key, page_bytes, _WRITE_SEGMENT_PRAGMAS if is_writable else _READ_SEGMENT_PRAGMAS
+        )
+    return connection
+
+
+def _prepare_segment(
+    connection: Connection, file_key: FileKey, page_bytes: int, pragmas: Iterable[str]
+) -> None:
+    try:
+        for pragma in _FIRST_PRAGMAS:
+            connection.execute(pragma)
+        connection.set_key(f"x'{file_key.reveal().hex()}'")
+        connection.execute(f"PRAGMA cipher_page_size = {page_bytes}")
+        for pragma in pragmas:
+            connection.execute(pragma)
+        connection.enable_load_extension(False)  # noqa: FBT003 - the library's signature
+    except LIBRARY_ERRORS as exc:
+        raise translate(exc) from exc
 
 
 def open_in_memory() -> Connection:

@@ -90,7 +90,7 @@ class Scale(NamedTuple):
     """
 
     rounds: int = 10
-    samples: int = 4
+    samples: int = 8
     openings: int = 15
     deaths: int = 3
     frames: int = 900
@@ -475,13 +475,13 @@ def _machine() -> str:
 
 
 def ratio(samples: Sequence[Sample]) -> float:
-    """The vault's items a second, of those of a vault that was just founded."""
-    return sum(sample.beside for sample in samples) / sum(sample.seconds for sample in samples)
+    """The vault's items a second, of those of a vault that was just founded: the median of the samples."""
+    return statistics.median(sample.beside / sample.seconds for sample in samples)
 
 
 def cpu_ratio(samples: Sequence[Sample]) -> float:
     """Likewise, items a second of processor."""
-    return sum(sample.cpu_beside for sample in samples) / sum(sample.cpu_seconds for sample in samples)
+    return statistics.median(sample.cpu_beside / sample.cpu_seconds for sample in samples)
 
 
 def per_second(samples: Sequence[Sample]) -> float:

@@ -41,8 +41,8 @@ class Latencies:
         self.most = max(self.most, seconds)
 
     def take_up(self, other: Latencies) -> None:
-        """Count all of ``other`` too."""
-        self._counts.update(other._counts)
+        """Count all of ``other`` too, to which another thread may be adding."""
+        self._counts.update(dict(other._counts))
         self.most = max(self.most, other.most)
 
     @property

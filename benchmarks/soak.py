@@ -34,6 +34,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -100,7 +101,8 @@ class Soak(msgspec.Struct):
     Attributes:
         date: UTC, when it ended.
         commit: Of the program, with a plus where files were changed.
-        minutes: How long it was loaded.
+        minutes: How long items were due.
+        lasted_minutes: Until all were answered, and the last command had ended.
         highest: Items a second of the short run before.
         per_second: The constant rate.
         sent: Items.
@@ -122,6 +124,7 @@ class Soak(msgspec.Struct):
     date: str
     commit: str
     minutes: float
+    lasted_minutes: float
     highest: float
     per_second: float
     sent: int
@@ -158,9 +161,10 @@ class Watch:
         Raises:
             FileNotFoundError: One of them has ended.
         """
-        for role, pid in self._pids.items():
-            self.memory_mb[role].append(own_memory_mb(pid))
-            self.descriptors[role].append(descriptors(pid))
+        found = {role: (own_memory_mb(pid), descriptors(pid)) for role, pid in self._pids.items()}
+        for role, (memory_mb, open_files) in found.items():
+            self.memory_mb[role].append(memory_mb)
+            self.descriptors[role].append(open_files)
 
 
 def own_memory_mb(pid: int) -> float:
@@ -329,10 +333,13 @@ class _Run:
         self._jobs = Jobs(folder / "jobs", pods[0])
         self._watch = Watch(server)
         self._faults: list[str] = []
+        self._told = 0
+        self._lasted_minutes = 0.0
         (folder / "jobs").mkdir()
 
     def load(self, rate: float) -> None:
         """Send at a constant rate, with everything beside it, to the end."""
+        began = time.monotonic()
         with ThreadPoolExecutor(2) as pool:
             working = pool.submit(self._jobs.run)
             sending = pool.submit(self._client.run, rate, self._plan.minutes * 60)
@@ -340,10 +347,29 @@ class _Run:
                 while not wait([sending], SAMPLE_SECONDS).done:
                     self._watch.sample()
                     self._move_on()
+                    self._tell(time.monotonic() - began)
+            except FileNotFoundError as exc:
+                self._faults.append(f"a process of the server ended: {exc}")
             finally:
                 self._jobs.stop()
-            for each in (sending, working):
-                each.result()
+            if stopped := sending.exception():
+                self._faults.append(f"the clients stopped: {stopped}")
+            working.result()
+        self._lasted_minutes = (time.monotonic() - began) / 60
+
+    def _tell(self, seconds: float) -> None:
+        """Say once a minute how it goes."""
+        minute = int(seconds // 60)
+        if minute == self._told:
+            return
+        self._told = minute
+        latencies, memory = self._client.latencies, self._watch.memory_mb
+        used = ", ".join(f"{role} {samples[-1]:.0f} MB" for role, samples in memory.items())
+        print(
+            f"minute {minute}: {self._client.statuses[OK]:,} accepted of {self._client.sent:,}, "
+            f"p99 so far {_ms(latencies.at(0.99))} ms; {used}; {len(self._jobs.faults)} commands failed",
+            flush=True,
+        )
 
     def _move_on(self) -> None:
         """Let the load go to the next pod when the vault is as large as it may be."""
@@ -373,6 +399,7 @@ class _Run:
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             commit=_commit(),
             minutes=self._plan.minutes,
+            lasted_minutes=round(self._lasted_minutes, 2),
             highest=round(highest),
             per_second=round(rate),
             sent=client.sent,
@@ -388,7 +415,7 @@ class _Run:
             memory_mb=memory,
             descriptors=open_files,
             jobs={name: _job(costs) for name, costs in jobs.costs.items()},
-            faults=[*jobs.faults, *losses(client, jobs.stored), *rises(memory, open_files)],
+            faults=[*self._faults, *jobs.faults, *losses(client, jobs.stored), *rises(memory, open_files)],
         )
 
 
@@ -423,7 +450,10 @@ def _commit() -> str:
 def lines_of(made: Soak) -> Iterator[str]:
     """The summary, for a person."""
     highest = f", {made.per_second / made.highest:.0%} of {made.highest:,.0f}/s" if made.highest else ""
-    yield f"{made.minutes:g} minutes at {made.per_second:,.0f} items a second{highest}, {made.pods} vaults"
+    yield (
+        f"{made.minutes:g} minutes at {made.per_second:,.0f} items a second{highest}, {made.pods} vaults; "
+        f"it lasted {made.lasted_minutes:.1f} minutes"
+    )
     statuses = ", ".join(f"{count:,} x {status}" for status, count in made.statuses.items())
     yield f"  sent {made.sent:,}; answered {statuses}; counted in the vaults {made.stored:,}"
     yield (

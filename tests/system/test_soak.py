@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import socket
 import statistics
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ingest import make_pod
+from benchmarks.ingest import make_pod, processes
 from benchmarks.open_loop import ANSWER_SECONDS, Latencies, OpenLoop, Target
 from benchmarks.soak import (
     Jobs,
@@ -45,6 +46,29 @@ def test_a_small_soak_is_clean(tmp_path: Path) -> None:
     assert made.memory_mb.keys() == made.descriptors.keys() == {"parent", "worker", "writer"}
     assert 0 < made.p50_ms <= made.p99_ms <= made.p999_ms <= made.most_ms
     assert [*lines_of(made)][-1] == "  clean"
+
+
+def _kill_the_writer(folder: Path) -> None:
+    """Of the server that a soak has started in this process, once it has stored something."""
+    log = folder / "pod-1" / "pod" / "vault.db-wal"
+    while not log.exists() or not log.stat().st_size:
+        time.sleep(0.05)
+    for pid in processes(os.getpid()):
+        if b"ingest.writer" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.timeout(180)
+def test_a_writer_that_dies_is_seen(tmp_path: Path) -> None:
+    """Its worker starts another, and items go on; but some were not accepted, and it says so."""
+    killing = threading.Thread(target=_kill_the_writer, args=(tmp_path,), daemon=True)
+    killing.start()
+    made = soak(tmp_path, Plan(minutes=0.1, per_second=100, connections=4))
+    killing.join()
+
+    assert any(fault.startswith("a process of the server ended: ") for fault in made.faults)
+    assert made.statuses.keys() <= {"200", "503"}
+    assert [*lines_of(made)][-1].startswith("  NOT CLEAN: ")
 
 
 def _client(sent: int, accepted: int) -> OpenLoop:

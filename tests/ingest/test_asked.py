@@ -5,21 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from ingest.asked import Asked, Asking
-from tests.support.pods import START_MS, TestPod, new_pod
+from tests.support.pods import START_MS, TestPod
 from vault.errors import DamagedError, StorageError
 from vault.opening import Identity
 from vault.requests import MOST_REQUESTS, Erase, Hold, Request, requests_folder, sign_request, write_request
 
 HOLD = Hold(START_MS + 1_000)
-
-
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return new_pod(tmp_path)
 
 
 def _ask(pod: TestPod, request: Request, identity: Identity | None = None) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from ingest.registry import Registry
 from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
 from tests.support.asgi import Lifespan, ask, receiving, scope_of
-from tests.support.pods import FakeClock, TestPod, make_pod, seeded_entropy
+from tests.support.pods import FakeClock, TestPod, seeded_entropy
 from tests.support.server import envelope
 from tests.support.vaults import connect_to_thread
 from vault.errors import DamagedError, DiskFullError, LockedError, OutcomeUnknownError, StorageError
@@ -145,12 +144,6 @@ def test_a_failed_commit_has_one_of_two_answers(error: StorageError, status: int
 
     assert problem.status == status
     assert "x" not in problem.sentence.split()
-
-
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return make_pod(tmp_path / "home")
 
 
 def _post(pod: TestPod, key: str, payload: dict[str, Any]) -> tuple[Scope, Receive]:

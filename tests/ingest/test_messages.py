@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from ingest.messages import (
     error_of,
     frame,
 )
-from tests.support.pods import TestPod, new_pod
+from tests.support.pods import TestPod
 from vault import errors
 from vault.errors import VaultError
 from vault.items import parse_item
@@ -38,12 +37,6 @@ ALL_ERRORS = [
     for _, kind in inspect.getmembers(errors, inspect.isclass)
     if issubclass(kind, VaultError) and kind is not VaultError
 ]
-
-
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return new_pod(tmp_path)
 
 
 def _content(message: Any) -> bytes:

@@ -6,8 +6,6 @@ import contextlib
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,18 +16,12 @@ from ingest.measures import Histogram, Measures
 from ingest.messages import Committed
 from ingest.probes import MOST_CONNECTIONS, MOST_HEAD_BYTES
 from ingest.settings import LocalAddress, parse_local_address
-from tests.support.pods import TestPod, make_pod
+from tests.support.pods import TestPod
 from tests.support.raw_http import post, read_all
-from tests.support.server import ROOT, envelope, serving
+from tests.support.server import envelope, run_server, serving
 from vault.errors import MalformedError
 from vault.judging import Outcome
 from vault.submissions import Answer
-
-
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return make_pod(tmp_path / "home")
 
 
 def _samples(text: bytes) -> dict[tuple[str, ...], float]:
@@ -157,14 +149,7 @@ def test_a_file_is_never_replaced_by_a_socket(pod: TestPod, tmp_path: Path) -> N
     """A mistyped path must not cost a file; the server ends and says why."""
     path = tmp_path / "mine"
     path.write_text("kept")
-    ended = subprocess.run(
-        [sys.executable, "-m", "ingest", "--port", "0", "--metrics", f"unix:{path}", str(pod.folder.path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run_server("--port", "0", "--metrics", f"unix:{path}", pod.folder.path)
     assert ended.returncode == 1
     assert "--metrics: cannot listen there" in ended.stderr
     assert path.read_text() == "kept"
@@ -173,17 +158,8 @@ def test_a_file_is_never_replaced_by_a_socket(pod: TestPod, tmp_path: Path) -> N
 def test_a_port_in_use_is_said_at_once(pod: TestPod) -> None:
     """Before a worker starts that would die of it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = subprocess.run(
-            [
-                *(sys.executable, "-m", "ingest", "--port", "0"),
-                *("--metrics", f"127.0.0.1:{taken.getsockname()[1]}", str(pod.folder.path)),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run_server("--port", "0", "--metrics", address, pod.folder.path)
     assert ended.returncode == 1
     assert "cannot listen at 127.0.0.1 port" in ended.stderr
 

@@ -245,22 +245,29 @@ async def test_a_pair_that_stays_wrong_is_said_once(maintained: TestPod) -> None
     assert len(house.lines) == 1
 
 
-async def test_a_rest_that_fails_has_the_vault_verified_anew(
-    maintained: TestPod, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody waits for it, and nobody is told; the next batch does not trust what it left."""
-    invite, house = maintained.invite(), _House(maintained)
-    await house.registry.load()
+def _openings(monkeypatch: pytest.MonkeyPatch) -> list[Writer]:
+    """Every writer that is opened from now on."""
     opened: list[Writer] = []
 
     def opening(*arguments: Any, **named: Any) -> Writer:
         opened.append(open_writer(*arguments, **named))
         return opened[-1]
 
+    monkeypatch.setattr("ingest.vault_thread.open_writer", opening)
+    return opened
+
+
+async def test_a_rest_that_fails_has_the_vault_verified_anew(
+    maintained: TestPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it, and nobody is told; the next batch does not trust what it left."""
+    invite, house = maintained.invite(), _House(maintained)
+    await house.registry.load()
+
     def fail(_: Writer) -> None:
         raise StorageError("the disk went away")
 
-    monkeypatch.setattr("ingest.vault_thread.open_writer", opening)
+    opened = _openings(monkeypatch)
     with monkeypatch.context() as broken:
         broken.setattr("vault.store.Writer.rest", fail)
         await house.store(maintained, invite)
@@ -276,13 +283,7 @@ async def test_after_a_failure_the_vault_is_opened_and_verified_anew(
     """What a connection is worth after an error nobody knows."""
     invite, house = maintained.invite(), _House(maintained)
     await house.registry.load()
-    opened: list[Writer] = []
-
-    def opening(*arguments: Any, **named: Any) -> Writer:
-        opened.append(open_writer(*arguments, **named))
-        return opened[-1]
-
-    monkeypatch.setattr("ingest.vault_thread.open_writer", opening)
+    opened = _openings(monkeypatch)
     await house.store(maintained, invite)
     await house.store(maintained, invite)
     assert len(opened) == 1

@@ -29,25 +29,6 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return new_pod(tmp_path)
-
-
-@pytest.fixture
-def invite(pod: TestPod) -> Invite:
-    """Into that pod, issued before it is served."""
-    return pod.invite()
-
-
-@pytest.fixture
-def server(pod: TestPod, invite: Invite) -> Iterator[Server]:  # noqa: ARG001  # is there when it starts
-    """A server of that pod, whose vault stays open."""
-    with serving(pod.folder.path, options=["--idle-seconds", "60"]) as server:
-        yield server
-
-
 @contextlib.contextmanager
 def holding(pod: TestPod) -> Iterator[Lock]:
     """Hold a pod's vault, as a tool does."""

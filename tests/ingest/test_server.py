@@ -10,61 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.pods import TestPod, make_pod
 from tests.support.raw_http import post, read_all
-from tests.support.server import ROOT, STOP_SECONDS, Response, Server, envelope, serving
-from vault.errors import LockedError
-from vault.locks import hold_vault
+from tests.support.server import ROOT, STOP_SECONDS, Response, Server, envelope, run_server, serving
+from tests.support.waiting import eventually, is_running
 
 NO_PODS = Path(__file__).parents[1] / "support"
 """A folder that is no pod and holds none."""
-
-
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return make_pod(tmp_path / "home")
-
-
-def _eventually(is_true: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def _is_locked(pod: TestPod) -> bool:
-    try:
-        hold_vault(pod.folder.path).close()
-    except LockedError:
-        return True
-    return False
-
-
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ingest", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_stop_answers_and_keeps_what_was_being_sent(pod: TestPod) -> None:
@@ -116,7 +72,7 @@ def test_a_signal_before_it_listens_is_not_lost(pod: TestPod, number: signal.Sig
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True) as process:
         worker = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         try:
-            assert _eventually(lambda: bool(worker.read_text()))
+            assert eventually(lambda: bool(worker.read_text()))
             time.sleep(seconds)
             os.killpg(process.pid, number)
             assert process.wait(STOP_SECONDS) == 0
@@ -131,12 +87,12 @@ def test_a_worker_dies_with_its_parent_however_that_dies(pod: TestPod, number: s
     with serving(pod.folder.path, options=["--idle-seconds", "60"]) as server:
         server.create_item(pod.owner, key, {"type": "Note"})
         worker = server.worker_pid
-        assert _is_locked(pod)
+        assert pod.is_locked()
         server.process.send_signal(number)
 
-        assert _eventually(lambda: not _is_running(worker))
+        assert eventually(lambda: not is_running(worker))
         # The leader is gone first; the lock goes with the last thread.
-        assert _eventually(lambda: not _is_locked(pod))
+        assert eventually(lambda: not pod.is_locked())
     assert len(pod.items()) == 1
 
 
@@ -179,7 +135,7 @@ def test_a_reload_signal_changes_nothing(pod: TestPod) -> None:
 def test_a_port_in_use_is_said_and_not_shared(pod: TestPod) -> None:
     """The server binds with SO_REUSEPORT: a second one would get half of the requests."""
     with serving(pod.folder.path) as server:
-        second = _run("--port", str(server.port), str(pod.folder.path))
+        second = run_server("--port", str(server.port), str(pod.folder.path))
 
     assert second.returncode == 1
     assert second.stderr == f"error: cannot listen at 127.0.0.1 port {server.port}: Address already in use\n"
@@ -197,7 +153,7 @@ def test_a_port_in_use_is_said_and_not_shared(pod: TestPod) -> None:
 )
 def test_a_wrong_command_line_ends_with_2_and_says_why(arguments: list[str], sentence: str) -> None:
     """Before anything listens."""
-    ran = _run(*arguments)
+    ran = run_server(*arguments)
 
     assert ran.returncode == 2
     assert sentence in ran.stderr
@@ -205,7 +161,7 @@ def test_a_wrong_command_line_ends_with_2_and_says_why(arguments: list[str], sen
 
 def test_a_wrong_list_of_owners_ends_with_2(pod: TestPod) -> None:
     """A typing error in an allow-list must not open the server to everyone."""
-    ran = _run("--owners", "abc", str(pod.folder.path))
+    ran = run_server("--owners", "abc", str(pod.folder.path))
 
     assert ran.returncode == 2
     assert "owners: 64 hexadecimal digits were expected" in ran.stderr

@@ -8,14 +8,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ingest.writer_process import WriterProcess, _end
-from tests.support.pods import TestPod, new_pod
-from tests.support.server import Server, envelope, serving
+from tests.support.pods import TestPod
+from tests.support.server import Server, envelope
+from tests.support.waiting import eventually, is_running
 from vault.errors import LockedError, StorageError
 from vault.links import Invite
 from vault.locks import Lock, hold_vault
@@ -24,42 +24,9 @@ OLD_LIBRARY = "import vault.sqlcipher\nvault.sqlcipher.LIBRARY_VERSION = (99,)\n
 """Run by Python itself at start: every process of the server believes it needs a later library."""
 
 
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return new_pod(tmp_path)
-
-
-@pytest.fixture
-def invite(pod: TestPod) -> Invite:
-    """Into that pod, issued before it is served."""
-    return pod.invite()
-
-
-@pytest.fixture
-def server(pod: TestPod, invite: Invite) -> Iterator[Server]:  # noqa: ARG001  # is there when it starts
-    """A server of that pod, whose vault stays open."""
-    with serving(pod.folder.path, options=["--idle-seconds", "60"]) as server:
-        yield server
-
-
 def _send(server: Server, pod: TestPod, invite: Invite, text: str) -> int:
     key = invite.database_key.reveal().hex()
     return server.create_item(pod.owner, key, {"type": "Note", "text": text}).status
-
-
-def _await_end(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while _state(pid) not in {None, "Z"}:
-        assert time.monotonic() < deadline, "the process still runs"
-        time.sleep(0.01)
-
-
-def _state(pid: int) -> str | None:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
 
 
 def test_a_writer_that_died_is_started_by_the_next_item(pod: TestPod, invite: Invite, server: Server) -> None:
@@ -68,7 +35,7 @@ def test_a_writer_that_died_is_started_by_the_next_item(pod: TestPod, invite: In
     assert _send(server, pod, invite, "before") == 200
     worker, writer = server.worker_pid, server.writer_pid
     os.kill(writer, signal.SIGKILL)
-    _await_end(writer)
+    assert eventually(lambda: not is_running(writer))
 
     statuses = [_send(server, pod, invite, "after")]
     while statuses[-1] == 503 and len(statuses) < 100:
@@ -109,7 +76,7 @@ def test_a_writer_ends_with_its_worker(pod: TestPod, invite: Invite, server: Ser
     assert _send(server, pod, invite, "x") == 200
     os.kill(server.worker_pid, signal.SIGKILL)
 
-    _await_end(writer)
+    assert eventually(lambda: not is_running(writer))
     # Its last thread ends a moment after the process looks ended.
     _hold_soon(pod).close()
 
@@ -144,7 +111,7 @@ def test_a_server_leaves_no_writer_behind(pod: TestPod, invite: Invite, server: 
     writer = server.writer_pid
     assert server.stop() == 0
 
-    assert _state(writer) is None
+    assert not Path(f"/proc/{writer}").exists()
     assert not pod.folder.wal.exists()
 
 

@@ -14,7 +14,7 @@ import pytest
 from maintainer_tools.file_key_rotation import rotate_file_key
 from maintainer_tools.homes import changing, find_home, open_identity
 from tests.support.killing import killed_at
-from tests.support.maintaining import put, run, succeed
+from tests.support.maintaining import put, renames_refused, run, succeed
 from tests.support.pods import PATIENCE, TestPod
 from vault.database import connect_read
 from vault.errors import LockedError, VaultError, WrongKeyError
@@ -369,21 +369,11 @@ def test_what_is_swapped_on_the_way_is_not_believed(
     assert _count() == 3
 
 
-def test_a_rename_that_fails_is_said_and_leaves_the_old_vault(
-    pod: TestPod, invite: Invite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rename_that_fails_is_said_and_leaves_the_old_vault(pod: TestPod, invite: Invite) -> None:
     """By the operating system: the pod goes on under the old key, and the command can be run again."""
     put(pod, invite, NOTE)
     before = pod.folder.vault.read_bytes()
-
-    def refuse(path: Path, target: Path) -> Path:
-        if Path(target).name == "vault.db":
-            raise PermissionError(1, "Operation not permitted")
-        return replace(path, target)
-
-    replace = Path.replace
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", refuse)
+    with renames_refused("vault.db"):
         assert run(*ROTATE).code == 26
     assert pod.folder.vault.read_bytes() == before
     assert _count() == 1

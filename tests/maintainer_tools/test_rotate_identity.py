@@ -15,7 +15,7 @@ from maintainer_tools import identity_rotation
 from maintainer_tools.homes import find_home, open_identity
 from maintainer_tools.identity_rotation import rotate_identity
 from tests.support.killing import killed_at
-from tests.support.maintaining import put, run, succeed
+from tests.support.maintaining import put, renames_refused, run, succeed
 from tests.support.pods import TestPod
 from vault.keys import FileKey
 from vault.links import Invite
@@ -225,17 +225,9 @@ def test_an_edit_by_hand_is_signed_on_the_way(pod: TestPod, invite: Invite) -> N
     assert load_policy(pod.folder).pod_toml.endswith(b"# by hand\n")
 
 
-def test_a_rename_that_fails_leaves_the_old_identity(pod: TestPod, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rename_that_fails_leaves_the_old_identity(pod: TestPod) -> None:
     """It still opens everything; the same command goes on."""
-
-    def refuse(path: Path, target: Path) -> Path:
-        if Path(path).name == "identity.next":
-            raise PermissionError(1, "Operation not permitted")
-        return replace(path, target)
-
-    replace = Path.replace
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", refuse)
+    with renames_refused("identity.next"):
         assert run("rotate", pod.home, "--identity").code == 26
     assert _identity(pod.home) == pod.keys.identity
     assert _count(pod.home) == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import os
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import vault.store
 from ingest.problems import DISK_FULL, UNAVAILABLE, problem_of_failure
@@ -111,31 +111,31 @@ class Template:
         return Stage(pod, self._invite, promises)
 
 
-class Act(Protocol):
-    """Something that is done; made by a function that prepares it, while all calls still succeed."""
+class Act(abc.ABC):
+    """Something that is done while calls fail; it is prepared while all still succeed.
 
-    def run(self) -> None:
-        """Do it; raises what it raises."""
+    Args:
+        stage: Where.
+    """
 
-    def attempt(self) -> Exception | None:
-        """Do it, and return the error it ended with, if any."""
-
-    def judge(self, error: Exception | None) -> list[str]:
-        """With a disk that works again: say what is wrong now."""
-
-
-class _Act:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.prepare()
 
+    @abc.abstractmethod
     def prepare(self) -> None:
         """Do what comes before it."""
 
+    @abc.abstractmethod
     def run(self) -> None:
-        raise NotImplementedError
+        """Do it; raises what it raises."""
+
+    @abc.abstractmethod
+    def look(self, error: Exception | None) -> list[str]:
+        """Say what is wrong after it ended with this error, the disk working again."""
 
     def attempt(self) -> Exception | None:
+        """Do it, and return the error it ended with, if any."""
         try:
             self.run()
         except Exception as exc:  # noqa: BLE001  # which one it was is what is judged
@@ -143,21 +143,19 @@ class _Act:
         return None
 
     def judge(self, error: Exception | None) -> list[str]:
+        """With a disk that works again: say what is wrong now, the kind of the error with it."""
         wrong = [] if error is None or isinstance(error, StorageError) else [_named(error)]
         try:
             return wrong + self.look(error)
         except (VaultError, AssertionError) as exc:
             return [*wrong, f"afterwards: {_named(exc)}"]
 
-    def look(self, error: Exception | None) -> list[str]:
-        raise NotImplementedError
-
 
 def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-class Create(_Act):
+class Create(Act):
     """One batch, into a vault that is open: what a create_item request waits for."""
 
     def prepare(self) -> None:
@@ -232,7 +230,7 @@ class Close(Create):
         return [] if whole else [f"{_named(error)}, and only {stored} are there"]
 
 
-class Snapshot(_Act):
+class Snapshot(Act):
     """A snapshot of a vault that was closed."""
 
     def prepare(self) -> None:
@@ -257,8 +255,11 @@ class Snapshot(_Act):
         return findings + [f"the snapshot lacks {item_id}" for item_id in missing]
 
 
-class Publish(_Act):
+class Publish(Act):
     """Another invite: slots.json is replaced."""
+
+    def prepare(self) -> None:
+        self.slots = len(self.stage.pod.policy.slots)
 
     def run(self) -> None:
         self.stage.pod.invite("second")
@@ -266,12 +267,12 @@ class Publish(_Act):
     def look(self, error: Exception | None) -> list[str]:
         found_policy = load_policy(self.stage.pod.folder)
         self.stage.pod.policy = found_policy
-        findings = [] if error or len(found_policy.slots) == 2 else ["the invite is not there"]
+        findings = [] if error or len(found_policy.slots) == self.slots + 1 else ["the invite is not there"]
         self.stage.commit(self.stage.batch("after"))
         return findings + self.stage.faults()
 
 
-class Rotate(_Act):
+class Rotate(Act):
     """Another file key for the vault. Nothing is promised of a door meanwhile; run again, it goes on."""
 
     def prepare(self) -> None:
@@ -290,7 +291,7 @@ class Rotate(_Act):
         return findings + self.stage.faults()
 
 
-class FoundPod(_Act):
+class FoundPod(Act):
     """A founding."""
 
     def prepare(self) -> None:
@@ -315,7 +316,7 @@ class FoundPod(_Act):
         return fresh.faults()
 
 
-ACTS: dict[str, Callable[[Stage], Act]] = {
+ACTS: dict[str, type[Act]] = {
     "create": Create,
     "create and checkpoint": CreateAndCheckpoint,
     "create and open": CreateAndOpen,

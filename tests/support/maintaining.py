@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from click.testing import CliRunner
 
 from maintainer_tools.cli import cli
@@ -118,3 +120,18 @@ def _opened(pod: TestPod, invite: Invite) -> tuple[Policy, OpenedSlot]:
 
 def _make_id() -> str:
     return server_id(RECEIVED_MS, os.urandom(10))
+
+
+@contextlib.contextmanager
+def renames_refused(name: str) -> Iterator[None]:
+    """Have the operating system refuse to rename a file that has this name, before or after."""
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if name in {path.name, Path(target).name}:
+            raise PermissionError(1, "Operation not permitted")
+        return replace(path, target)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        yield

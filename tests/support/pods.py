@@ -21,11 +21,12 @@ from pathlib import Path
 
 from vault.caveats import Caveats
 from vault.checking import Report, check_vault
+from vault.errors import LockedError
 from vault.founding import POD_FOLDER, Founding, draw_keys, found_home
 from vault.invites import found_policy, issue, publish, reissue, revoke
 from vault.items import Item, parse_item, server_id
 from vault.links import Invite
-from vault.locks import Patience
+from vault.locks import Patience, hold_vault
 from vault.pod import PodFolder
 from vault.policies import Policy, load_policy, parse_policy
 from vault.properties import Scalar, ValueType
@@ -91,6 +92,14 @@ class TestPod:
     def owner(self) -> str:
         """64 lower-case hex digits."""
         return self.keys.owner_key.hex
+
+    def is_locked(self) -> bool:
+        """Whether somebody has its vault open to write."""
+        try:
+            hold_vault(self.folder.path).close()
+        except LockedError:
+            return True
+        return False
 
     def invite(self, name: str = "field-team", **caveats: object) -> Invite:
         """Issue and publish an invite."""

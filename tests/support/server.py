@@ -48,6 +48,18 @@ def envelope(key: str, payload: object) -> bytes:
     return json.dumps({"auth": auth, "payload": payload}).encode()
 
 
+def run_server(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m ingest`` to its end: what it cannot serve."""
+    return subprocess.run(
+        [sys.executable, "-m", "ingest", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 class Server:
     """A running server.
 

@@ -14,6 +14,7 @@ import pytest
 from tests.support.clients import Client, Promises
 from tests.support.pods import TestPod, new_pod
 from tests.support.server import Server
+from tests.support.waiting import is_running
 from vault.receipts import decode_receipt, verify_receipt
 
 ROUNDS = 50
@@ -42,16 +43,9 @@ def _kill_group(server: Server) -> None:
 KILLS = (_kill_parent, _kill_worker, _kill_writer, _kill_group)
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def _await_end(pid: int) -> None:
     deadline = time.monotonic() + 10
-    while _is_running(pid):
+    while is_running(pid):
         assert time.monotonic() < deadline, "a process outlived its killed parent"
         time.sleep(0.01)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,31 +61,20 @@ def test_power_cuts_of_a_rotation_lose_nothing(tmp_path: Path) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("plant", sorted(ROTATING))
-def test_a_careless_rotation_is_found(plant: str, tmp_path: Path) -> None:
-    """Or the campaign would say nothing about rotations."""
+@pytest.mark.parametrize(
+    ("plant", "cut", "cuts"),
+    [
+        *((plant, Campaign.rotate, 24) for plant in sorted(ROTATING)),
+        *((plant, Campaign.found, 40) for plant in sorted(FOUNDING)),
+        *((plant, Campaign.deposit, 48) for plant in sorted(DEPOSITING)),
+    ],
+)
+def test_a_careless_program_is_found(
+    plant: str, cut: Callable[[Campaign, int], None], cuts: int, tmp_path: Path
+) -> None:
+    """Or the campaign would say nothing: each rotates, founds or writes with one line gone wrong."""
     campaign = Campaign(tmp_path, "careless", plant)
-    campaign.rotate(24)
-
-    assert campaign.tally.failures
-
-
-@needs_compiler
-@pytest.mark.parametrize("plant", sorted(FOUNDING))
-def test_a_careless_founding_is_found(plant: str, tmp_path: Path) -> None:
-    """Or the campaign would say nothing about founding."""
-    campaign = Campaign(tmp_path, "careless", plant)
-    campaign.found(40)
-
-    assert campaign.tally.failures
-
-
-@needs_compiler
-@pytest.mark.parametrize("plant", sorted(DEPOSITING))
-def test_a_careless_writer_is_found(plant: str, tmp_path: Path) -> None:
-    """Or the campaign would say nothing about the writer: each is one line gone wrong."""
-    campaign = Campaign(tmp_path, "careless", plant)
-    campaign.deposit(48)
+    cut(campaign, cuts)
 
     assert campaign.tally.failures
 

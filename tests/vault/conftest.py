@@ -22,3 +22,13 @@ def used(pod: TestPod) -> TestPod:
     with pod.writer() as writer:
         writer.commit(pod.policy, [pod.submission(slot, id=f"item-{i}", text="x") for i in (1, 2)])
     return pod
+
+
+@pytest.fixture
+def grown(pod: TestPod) -> TestPod:
+    """Five batches of one item."""
+    slot = pod.slot()
+    with pod.writer() as writer:
+        for number in range(1, 6):
+            writer.commit(pod.policy, [pod.submission(slot, id=f"item-{number}", text="x")])
+    return pod

@@ -16,16 +16,6 @@ from vault.receipts import Receipt
 from vault.snapshot import private_snapshot
 
 
-@pytest.fixture
-def grown(pod: TestPod) -> TestPod:
-    """Five batches of one item."""
-    slot = pod.slot()
-    with pod.writer() as writer:
-        for number in range(1, 6):
-            writer.commit(pod.policy, [pod.submission(slot, id=f"item-{number}", text="x")])
-    return pod
-
-
 def audited(pod: TestPod) -> Audit:
     """An audit, nothing kept elsewhere."""
     refusals: list[VaultError] = []

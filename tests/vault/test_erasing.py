@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.pods import PATIENCE, TestPod, new_pod
+from tests.support.pods import PATIENCE, TestPod
 from tests.support.vaultfile import plain_pages
 from vault.erasures import sign_erasure
 from vault.errors import OutcomeUnknownError
@@ -23,12 +23,6 @@ from vault.submissions import Submission
 
 WINDOW, STRIDE, MOST_PIECES = 32, 48, 20
 """Bytes of a piece that is searched for, and between two; an item lies in pieces of up to a page."""
-
-
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return new_pod(tmp_path)
 
 
 @pytest.fixture

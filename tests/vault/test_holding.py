@@ -5,23 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.support.pods import FakeClock, TestPod, new_pod
+from tests.support.pods import FakeClock, TestPod
 from vault.errors import LockedError
 from vault.holding import HOLD_MS, hold
 from vault.locks import Lock, Patience, hold_vault
 from vault.requests import Hold, list_requests, read_request, requests_folder
 
 TIMEOUT_SECONDS = 5.0
-
-
-@pytest.fixture
-def pod(tmp_path: Path) -> TestPod:
-    """A pod of its own."""
-    return new_pod(tmp_path)
 
 
 class _Waits:

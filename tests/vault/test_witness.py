@@ -16,16 +16,6 @@ from vault.tree import EMPTY_ROOT
 from vault.witness import History, Witness, compare, history_of, kept_batches, read_witness
 
 
-@pytest.fixture
-def grown(pod: TestPod) -> TestPod:
-    """Five batches of one item."""
-    slot = pod.slot()
-    with pod.writer() as writer:
-        for number in range(1, 6):
-            writer.commit(pod.policy, [pod.submission(slot, id=f"item-{number}", text="x")])
-    return pod
-
-
 def checkpoint_of(pod: TestPod, batch: int) -> bytes:
     """The note that stands beside a batch."""
     with pod.reader() as reader:

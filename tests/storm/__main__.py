@@ -41,7 +41,7 @@ def _run_era(seed: str, kills: int, folder: Path) -> Era:
     began, commit = time.monotonic(), clean_commit()
     storm = Storm(folder, seed)
     storm.run(kills)
-    result = count_apart(storm.pod.home, storm.promises, planting(folder / "sound", NEXT_VERSION))
+    result = count_apart(storm.pod.home, storm.promises, storm.kept, planting(folder / "sound", NEXT_VERSION))
     if clean_commit() != commit:
         raise ChangedError("the commit changed while an era ran; it is not written down")
     return Era(

@@ -1,8 +1,8 @@
 """Counting after an era: what was promised against what the vault holds.
 
 A process of its own, which has the maintainer's home, the promises, and none of
-the storm's plants: ``python -m tests.storm.counting HOME`` takes promises from
-standard input and prints a ``Result``. Read with the maintainer's own reader,
+the storm's plants: ``python -m tests.storm.counting HOME COPY`` takes promises
+from standard input and prints a ``Result``. Read with the maintainer's own reader,
 after every check of the vault; the rows are read once more by another
 implementation of the file format.
 """
@@ -52,6 +52,7 @@ class Result(msgspec.Struct):
         uncounted: Items that the other implementation does not see, or more.
         erased: Items whose statements stand in their place.
         unerased: Ids that a command said are erased, and which are there.
+        uncopied: Ids that were acknowledged before a snapshot was begun, which is done and has them not.
         faults: Answers, and ends of commands, that should not have been.
     """
 
@@ -67,6 +68,7 @@ class Result(msgspec.Struct):
     uncounted: int
     erased: int = 0
     unerased: list[str] = []
+    uncopied: list[str] = []
     faults: list[str] = []
 
     @property
@@ -114,7 +116,23 @@ def _is_gone(reader: Reader, item_id: str) -> bool:
     )
 
 
-def count(home: Path, promises: Promises) -> Result:
+def _count_copy(kept: Path, promises: Promises) -> tuple[list[str], list[str]]:
+    """What is wrong with a snapshot, and the ids it should have and has not."""
+    try:
+        found = find_home(kept)
+        with (
+            private_snapshot(found.pod.path, PATIENCE) as copy,
+            open_reader(PodFolder(copy), open_identity(found)) as reader,
+        ):
+            findings = [str(finding) for finding in check_vault(reader, lambda _: None).findings]
+            there = {item.id for item in reader.items()}
+    except VaultError as exc:
+        return [f"the newest snapshot does not open: {exc}"], sorted(promises.copied)
+    lacks = sorted(promises.copied - there - promises.to_erase)
+    return [f"in the newest snapshot: {finding}" for finding in findings], lacks
+
+
+def count(home: Path, promises: Promises, kept: Path | None = None) -> Result:
     """Check a pod whose server was stopped in order.
 
     A vault that does not open has lost everything, until a person does something about it.
@@ -122,9 +140,10 @@ def count(home: Path, promises: Promises) -> Result:
     Args:
         home: The maintainer's.
         promises: What was answered.
+        kept: A home made of the newest snapshot that is done, if there is one.
     """
     try:
-        return _count(home, promises)
+        result = _count(home, promises)
     except VaultError as exc:
         return Result(
             acknowledged=len(promises.acknowledged),
@@ -139,6 +158,10 @@ def count(home: Path, promises: Promises) -> Result:
             uncounted=0,
             faults=promises.faults,
         )
+    if kept and kept.exists():
+        findings, result.uncopied = _count_copy(kept, promises)
+        result.findings += findings
+    return result
 
 
 def _count(home: Path, promises: Promises) -> Result:
@@ -181,16 +204,17 @@ def _count(home: Path, promises: Promises) -> Result:
     )
 
 
-def count_apart(home: Path, promises: Promises, environment: Mapping[str, str]) -> Result:
+def count_apart(home: Path, promises: Promises, kept: Path, environment: Mapping[str, str]) -> Result:
     """Count in another process.
 
     Args:
         home: The maintainer's.
         promises: What was answered.
+        kept: As for ``count``.
         environment: Added to its environment: which version of the program it is.
     """
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.storm.counting", str(home)],
+        [sys.executable, "-m", "tests.storm.counting", str(home), str(kept)],
         cwd=ROOT,
         env={**environ, **environment},
         input=msgspec.json.encode(promises),
@@ -202,5 +226,6 @@ def count_apart(home: Path, promises: Promises, environment: Mapping[str, str]) 
 
 
 if __name__ == "__main__":
-    counted = count(Path(sys.argv[1]), msgspec.json.decode(sys.stdin.buffer.read(), type=Promises))
+    answered = msgspec.json.decode(sys.stdin.buffer.read(), type=Promises)
+    counted = count(Path(sys.argv[1]), answered, Path(sys.argv[2]))
     sys.stdout.buffer.write(msgspec.json.encode(counted))

@@ -94,6 +94,11 @@ class Storm:
         )
 
     @property
+    def kept(self) -> Path:
+        """A home made of the newest snapshot that is done; may not be there."""
+        return self._maintainer.kept
+
+    @property
     def done(self) -> Counter[str]:
         """How many of the maintainer's commands ended well."""
         return self._maintainer.done

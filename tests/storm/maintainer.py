@@ -31,6 +31,8 @@ LIFE_SECONDS = (0.2, 1.2)
 """How long a command lives that is killed at any moment: from before its first step to its end."""
 INSIDE_SECONDS = (0.0, 0.4)
 """Likewise, from where its first step showed."""
+EVERY_SECOND, OFTEN = 0.5, 0.75
+"""How many of the commands of one kind are killed; often those that take little time, or come seldom."""
 COMMAND_SECONDS = 120.0
 URL = "https://pod.example"
 MOST_TRIES = 60
@@ -128,13 +130,32 @@ class Maintainer(threading.Thread):
         self._erase_some(self._ask)
 
     def _snapshot(self) -> None:
-        out = self._folder / "copy"
-        self._until_done(
+        out, acknowledged = self._folder / "copy", self._promises.acknowledged.copy()
+        # One that a killed command left whole is removed: nobody was told of it.
+        is_done = self._until_done(
             "snapshot",
             ["snapshot", str(self._home), str(out)],
             lambda: lies(self._folder, "copy.partial"),
             clear=lambda: _remove(self._folder, "copy*"),
+            chance=OFTEN,
         )
+        if is_done:
+            self._keep(out)
+            self._promises.copied = acknowledged
+
+    def _keep(self, copy: Path) -> None:
+        """Make a home of a snapshot: what opens it is the identity of its time."""
+        kept = self.kept
+        if kept.exists():
+            shutil.rmtree(kept)
+        kept.mkdir()
+        copy.rename(kept / "pod")
+        shutil.copy(self._home / "identity", kept / "identity")
+
+    @property
+    def kept(self) -> Path:
+        """The home of the newest snapshot that is done; may not be there."""
+        return self._folder / "kept"
 
     def _rotate(self) -> None:
         pod = self._home / "pod"
@@ -176,6 +197,7 @@ class Maintainer(threading.Thread):
             ["upgrade", str(self._home)],
             lambda: lies(self._home, copies),
             clear=lambda: _remove(self._home, copies),
+            chance=OFTEN,
         )
         self._is_upgrade_due.clear()
 
@@ -201,13 +223,14 @@ class Maintainer(threading.Thread):
         *,
         is_done_too: Callable[[_Ended], bool] = lambda _: False,
         clear: Callable[[], None] = lambda: None,
+        chance: float = EVERY_SECOND,
     ) -> bool:
         for _ in range(MOST_TRIES):
-            ended = self._hit(name, arguments, is_inside)
-            clear()
+            ended = self._hit(name, arguments, is_inside, chance)
             if ended.code == Exit.DONE or is_done_too(ended):
                 self.done[name] += 1
                 return True
+            clear()
             if not self._is_expected(name, ended):
                 return False
         self._promises.faults.append(f"{name}: asked for {MOST_TRIES} times, and never done")
@@ -220,10 +243,12 @@ class Maintainer(threading.Thread):
             self._promises.faults.append(f"{name} ended with {ended.code}: {ended.err.decode()[-500:]}")
         return is_expected
 
-    def _hit(self, name: str, arguments: Sequence[str], is_inside: IsSeen | None) -> _Ended:
-        """Run a command; every second time kill it, inside or at any moment."""
+    def _hit(
+        self, name: str, arguments: Sequence[str], is_inside: IsSeen | None, chance: float = EVERY_SECOND
+    ) -> _Ended:
+        """Run a command; with this chance kill it, inside or at any moment."""
         with self._running(name, arguments, is_inside) as process:
-            if self._chance.random() < 0.5:  # every second one
+            if self._chance.random() >= chance:
                 return self._await(process)
             self._let_live(process, is_inside)
             if process.poll() is not None:

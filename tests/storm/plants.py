@@ -100,6 +100,19 @@ def _forgets_the_log() -> None:
     _put(found, open_writer=open_without)
 
 
+def _copies_without_the_log() -> None:
+    """A snapshot has the vault as it was when its log was last moved, and does not say so."""
+    import vault.snapshot as found  # noqa: PLC0415  # in the planted process alone
+
+    copy_if_there = found._copy_if_there
+
+    def copy_some(source: Path, folder: Path, copy: found.Copy) -> None:
+        if source.name not in {"vault.db-wal", "log.head"}:
+            copy_if_there(source, folder, copy)
+
+    _put(found, _copy_if_there=copy_some)
+
+
 def _stores(*outcomes: str) -> Callable[[], None]:
     def plant() -> None:
         from vault.deciding import Deciding, Decision, Fresh  # noqa: PLC0415  # in the planted process alone
@@ -149,6 +162,7 @@ BUGS: Mapping[str, Callable[[], None]] = {
     "the log is forgotten at opening": _forgets_the_log,
     "a retry is stored again": _stores("RETRY"),
     "a conflict is stored": _stores("CONFLICT"),
+    "a snapshot leaves the log out": _copies_without_the_log,
     "an erasure is reported once it was asked for": _erases_in_words,
 }
 """What a storm must find."""

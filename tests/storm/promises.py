@@ -20,6 +20,7 @@ class Promises:
         forbidden: Texts that were refused for good (400, 409): no item may hold one.
         to_erase: Ids that the maintainer set out to erase: each may be there or not.
         erased: Those of them that a command said are erased.
+        copied: Ids that were acknowledged when the newest snapshot that is done was begun.
         faults: Answers, and ends of commands, that should not have been.
     """
 
@@ -29,6 +30,7 @@ class Promises:
     forbidden: set[str] = field(default_factory=set)
     to_erase: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
+    copied: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
 

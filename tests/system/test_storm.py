@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,7 +33,8 @@ KILLS = 8
 def _stormed(folder: Path, seed: str, *bugs: str) -> tuple[Storm, Result]:
     storm = Storm(folder, seed, *bugs)
     storm.run(KILLS)
-    return storm, count_apart(storm.pod.home, storm.promises, planting(folder / "sound", NEXT_VERSION))
+    sound = planting(folder / "sound", NEXT_VERSION)
+    return storm, count_apart(storm.pod.home, storm.promises, storm.kept, sound)
 
 
 def _is_clean(folder: Path, seed: str, bug: str) -> bool:
@@ -176,6 +178,22 @@ def test_a_vault_that_does_not_open_has_lost_everything(counted: tuple[TestPod, 
 
     assert result.lost == ["item-1", "item-2", "item-3"]
     assert len(result.findings) == 1
+
+
+def test_an_item_that_a_snapshot_lacks_is_counted(counted: tuple[TestPod, Promises], tmp_path: Path) -> None:
+    """It was acknowledged before the snapshot was begun."""
+    pod, promises = counted
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    shutil.copy(pod.home / "identity", kept)
+    succeed("snapshot", pod.home, kept / "pod")
+    promises.copied = {"item-1", "item-2", "item-3"}
+    promises.to_erase = {"item-1"}
+
+    assert count(pod.home, promises, kept).is_clean
+
+    promises.copied.add("item-4")
+    assert count(pod.home, promises, kept).wrong == {"uncopied": ["item-4"]}
 
 
 def test_a_command_that_ended_badly_is_counted(counted: tuple[TestPod, Promises]) -> None:

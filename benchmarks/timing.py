@@ -195,7 +195,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, requests = _make_requests(Path(name, "home"))
         port = free_port()
-        with running("ingest", port, str(folder.path)):
+        with running("ingest", port, "--throttle", "0", str(folder.path)):
             times = measure(port, requests, given.seconds)
     _report(times)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -33,11 +34,13 @@ from ingest.settings import (
     DEFAULT_BODY_BYTES,
     MOST_BODY_BYTES,
     MOST_CONNECTIONS,
+    THROTTLE_PER_SECOND,
     LocalAddress,
     Settings,
     find_pods,
     parse_local_address,
     parse_owners,
+    parse_trusted,
 )
 from ingest.stopping import OneStopLoop, hold_signals_in_children
 from vault.errors import VaultError
@@ -73,6 +76,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-connections", type=int, default=MOST_CONNECTIONS, help="most connections taken at once"
     )
+    parser.add_argument(
+        "--throttle",
+        type=float,
+        default=THROTTLE_PER_SECOND,
+        help="answers a second to one network that no key vouches for; 0 for no bound",
+    )
+    parser.add_argument(
+        "--trust-forwarded",
+        action="append",
+        default=[],
+        metavar="ADDRESS|CIDR",
+        help="a proxy whose X-Forwarded-For or Forwarded is believed; several times for several",
+    )
     parser.add_argument("--log-requests", action="store_true", help="log accepted requests too")
     parser.add_argument(
         "--metrics",
@@ -94,10 +110,13 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         parser.error(f"--max-body: 1 to {MOST_BODY_BYTES} bytes were expected")
     if min(given.body_seconds, given.header_seconds, given.idle_seconds, given.max_open_vaults) <= 0:
         parser.error("seconds and --max-open-vaults must be above 0")
+    if not 0 <= given.throttle < math.inf:
+        parser.error("--throttle: 0 or more answers a second were expected")
     if given.max_connections < LEAST_CONNECTIONS:
         parser.error(f"--max-connections: at least {LEAST_CONNECTIONS} were expected")
     try:
         pods, owners = find_pods(given.pods), parse_owners(given.owners)
+        trusted = parse_trusted(given.trust_forwarded)
         metrics = parse_local_address(given.metrics) if given.metrics else None
     except VaultError as exc:
         parser.error(str(exc))
@@ -112,6 +131,8 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         idle_seconds=given.idle_seconds,
         max_open_vaults=given.max_open_vaults,
         max_connections=given.max_connections,
+        throttle=given.throttle,
+        trusted=trusted,
         is_logging_requests=given.log_requests,
         metrics=metrics,
     )

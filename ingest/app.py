@@ -198,4 +198,4 @@ def create_app(settings: Settings, log: Log) -> Application:
         logging_config=None,
     )
     # The framework types ASGI's dictionaries more narrowly than ASGI does.
-    return Edge(cast(Application, app), log=log, clock=time.monotonic)
+    return Edge(cast(Application, app), log=log, clock=time.monotonic, throttle=door.throttle)

@@ -17,9 +17,11 @@ from ingest.admission import Admission, Admissions
 from ingest.asgi import Receive, Reply, Scope, Send, problem_reply
 from ingest.body import Bodies, drain
 from ingest.logs import Log
-from ingest.problems import RATE_OVER_LIMIT, Problem, Refused, spread, too_fast, unexpected
+from ingest.origins import Origins
+from ingest.problems import RATE_OVER_LIMIT, Problem, Refused, ending, spread, too_fast, unexpected
 from ingest.registry import Registry
 from ingest.settings import Settings
+from ingest.throttle import Throttle
 from vault.keys import DatabaseKey
 
 CALL_KEY = "shared_pod.call"
@@ -36,6 +38,7 @@ class Call(msgspec.Struct):
         began: Monotone seconds.
         owner: The owner key's 32 bytes, or zeros; empty until known.
         body_bytes: Length of the body once it was read.
+        is_vouched: Whether its key opened a slot.
     """
 
     unverified_owner: bytes
@@ -44,6 +47,7 @@ class Call(msgspec.Struct):
     began: float
     owner: bytes = b""
     body_bytes: int = 0
+    is_vouched: bool = False
 
 
 class Tools(NamedTuple):
@@ -77,6 +81,7 @@ class Door:
         registry: The pods.
         bodies: Reads bodies within the limits.
         admissions: Decides who may write.
+        throttle: What no key vouches for waits there.
         tools: Clocks, randomness and the log.
     """
 
@@ -85,22 +90,23 @@ class Door:
         self.tools = tools
         self.bodies = Bodies(settings.max_body_bytes, settings.body_seconds)
         self.admissions = Admissions(registry.by_owner, tools.entropy(32))
+        self.throttle = Throttle(settings.throttle, Origins(settings.trusted), tools.clock)
 
-    def admit(self, owner: bytes, key: DatabaseKey, body_bytes: int) -> Admission:
+    def admit(self, call: Call, key: DatabaseKey) -> Admission:
         """Decide whether a key may write, and charge the request to its slot's rate.
 
         Args:
-            owner: 32 bytes, of ``owner_bytes``.
+            call: With the owner and the length of the body; the key vouches for it from then on.
             key: The database key the client presented.
-            body_bytes: Length of the body it came in.
 
         Raises:
             Refused: The constant 403; 429 or 403 by the slot's rate; 503 when
                 the pod cannot be used.
         """
-        self.registry.check_usable(owner)
-        admission = self.admissions.admit(owner, key, self.tools.now_ms())
-        self._charge(admission, body_bytes)
+        self.registry.check_usable(call.owner)
+        admission = self.admissions.admit(call.owner, key, self.tools.now_ms())
+        call.is_vouched = True
+        self._charge(admission, call.body_bytes)
         self.registry.use(admission.pod)
         return admission
 
@@ -128,17 +134,22 @@ class Door:
         try:
             reply = await handle(self, call, receive)
         except Refused as refused:
-            await self._refuse(refused.problem, call, receive, send)
+            await self._refuse(refused.problem, scope, receive, send)
         except Exception as exc:  # noqa: BLE001  # the outer door: nothing a client sends ends a worker
             error_id = self.tools.log.failure("unexpected", exc)
-            await self._refuse(unexpected(error_id), call, receive, send)
+            await self._refuse(unexpected(error_id), scope, receive, send)
         else:
+            if not call.is_vouched:
+                await self.throttle.hold(scope)
             await send(reply.start)
             await send(reply.body)
             self.tools.log.stored(call.owner, reply.status, call.body_bytes, self.tools.clock() - call.began)
 
-    async def _refuse(self, problem: Problem, call: Call, receive: Receive, send: Send) -> None:
+    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        call: Call = scope[CALL_KEY]
         self.tools.log.refused(call.owner, problem.status, call.body_bytes, self.tools.clock() - call.began)
+        if not (call.is_vouched or await self.throttle.hold(scope)):
+            problem = ending(problem)
         await send_problem(spread(problem, self.tools.entropy), receive, send)
 
 

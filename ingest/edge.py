@@ -16,7 +16,17 @@ from typing import NamedTuple
 from ingest.asgi import PREFLIGHT, RECEIPT_HEADER, Application, Receive, Scope, Send
 from ingest.door import CALL_KEY, Call, send_problem
 from ingest.logs import Log
-from ingest.problems import BAD_LENGTH, NO_ENCODING, NOT_FOUND, ONE_HOST, Problem, Refused, wrong_method
+from ingest.problems import (
+    BAD_LENGTH,
+    NO_ENCODING,
+    NOT_FOUND,
+    ONE_HOST,
+    Problem,
+    Refused,
+    ending,
+    wrong_method,
+)
+from ingest.throttle import Throttle
 
 # A superset of RFC 3986 host and port; the framework refuses a few more with answers of its own.
 _HOST = re.compile(rb"\A[A-Za-z0-9._~:%\[\]-]{1,300}\Z")
@@ -76,12 +86,14 @@ class Edge:
         app: Gets requests to known paths, with their ``Call`` in the scope.
         log: Counts what is answered here.
         clock: Monotone seconds.
+        throttle: What is answered here waits there.
     """
 
-    def __init__(self, app: Application, *, log: Log, clock: Callable[[], float]) -> None:
+    def __init__(self, app: Application, *, log: Log, clock: Callable[[], float], throttle: Throttle) -> None:
         self._app = app
         self._log = log
         self._clock = clock
+        self._throttle = throttle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -91,9 +103,10 @@ class Edge:
         try:
             is_preflight = self._prepare(scope)
         except Refused as refused:
-            await self._refuse(refused.problem, receive, send)
+            await self._refuse(refused.problem, scope, receive, send)
             return
         if is_preflight:
+            await self._throttle.hold(scope)
             await send(PREFLIGHT.start)
             await send(PREFLIGHT.body)
             self._log.counted(PREFLIGHT.status)
@@ -115,6 +128,7 @@ class Edge:
         scope[CALL_KEY] = call
         return False
 
-    async def _refuse(self, problem: Problem, receive: Receive, send: Send) -> None:
+    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         self._log.counted(problem.status)
-        await send_problem(problem, receive, send)
+        is_in_turn = await self._throttle.hold(scope)
+        await send_problem(problem if is_in_turn else ending(problem), receive, send)

@@ -121,6 +121,11 @@ def spread(problem: Problem, entropy: Callable[[int], bytes]) -> Problem:
     return msgspec.structs.replace(problem, retry_after=problem.retry_after + more, spread_seconds=0)
 
 
+def ending(problem: Problem) -> Problem:
+    """The same answer, with which the connection ends."""
+    return msgspec.structs.replace(problem, is_closing=True)
+
+
 def unexpected(error_id: str) -> Problem:
     """A fault of ours, which the log names by ``error_id``."""
     return Problem(

@@ -18,11 +18,15 @@ from vault.keys import PodId, parse_hex_32
 ANY_OWNER = "ANY"
 """The original's magic value of --owners: every pod that is served is allowed."""
 
+Trusted = ipaddress.IPv4Network | ipaddress.IPv6Network
+"""An address of a proxy, or a network of them."""
+
 DEFAULT_BODY_BYTES = 1 << 20
 MOST_BODY_BYTES = 5 << 20
 """What the original accepted; a larger limit would only help a bomb."""
 MOST_CONNECTIONS = 12_288
 """Unless told otherwise. A silent one costs 3 KB, one with the longest head 20 KB."""
+THROTTLE_PER_SECOND = 10.0
 
 
 class LocalAddress(msgspec.Struct, frozen=True):
@@ -53,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         idle_seconds: How long after its last request a vault is closed and its keys are dropped.
         max_open_vaults: Most vaults open at once; each costs a thread and some MiB.
         max_connections: Most connections at once.
+        throttle: Answers a second to one network that no key vouches for; 0 for no bound.
+        trusted: Proxies whose word on a client's address is taken.
         is_logging_requests: Whether accepted requests get a log line too.
         metrics: Where measures and probes are served; None for nowhere.
     """
@@ -67,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 1.0
     max_open_vaults: int = 64
     max_connections: int = MOST_CONNECTIONS
+    throttle: float = THROTTLE_PER_SECOND
+    trusted: tuple[Trusted, ...] = ()
     is_logging_requests: bool = False
     metrics: LocalAddress | None = None
 
@@ -87,6 +95,23 @@ def parse_owners(text: str | None) -> frozenset[PodId] | None:
     if not entries or ANY_OWNER in entries:
         return None
     return frozenset(PodId(parse_hex_32(entry, "owners")) for entry in entries)
+
+
+def parse_trusted(texts: Iterable[str]) -> tuple[Trusted, ...]:
+    """Read which proxies' word on a client's address is taken.
+
+    Args:
+        texts: Each an IP address, or a network (``10.0.0.0/8``).
+
+    Raises:
+        MalformedError: One is neither.
+    """
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts)
+    except ValueError as exc:
+        raise MalformedError(
+            "--trust-forwarded: the address of a proxy, or a network such as 10.1.2.0/24, was expected"
+        ) from exc
 
 
 def parse_local_address(text: str) -> LocalAddress:

@@ -47,6 +47,13 @@ HOST, PORT = "127.0.0.1", 3030
 @click.option(
     "--max-connections", type=click.IntRange(min=64), metavar="COUNT", help="Most connections at once."
 )
+@click.option("--throttle", type=float, metavar="RATE", help="Answers a second to a network without a key.")
+@click.option(
+    "--trust-forwarded",
+    multiple=True,
+    metavar="ADDRESS|CIDR",
+    help="A proxy whose X-Forwarded-For or Forwarded is believed.",
+)
 @click.option(
     "--metrics", metavar="ADDRESS", help="Serve /metrics, /live, /ready at a local HOST:PORT or unix:PATH."
 )
@@ -59,6 +66,7 @@ def serve(
     *,
     log_requests: bool,
     print_unit: bool,
+    trust_forwarded: tuple[str, ...],
     **options: str | float | None,
 ) -> None:
     """Serve pods over HTTP: homes, pod folders, or folders of them.
@@ -68,6 +76,7 @@ def serve(
     """
     folders = [folder.resolve() for path in pods for folder in _pods_in(path)]
     arguments = _options(host, port, log_requests=log_requests, options=options)
+    arguments += [f"--trust-forwarded={proxy}" for proxy in trust_forwarded]
     arguments += ["--", *map(str, folders)]
     if print_unit:
         from maintainer_tools.unit import DEFAULT_BODY_SECONDS, unit_of

@@ -44,7 +44,7 @@ async def handle(door: Door, call: Call, receive: Receive) -> Reply:
     body = await door.bodies.read(receive, call.expected_bytes)
     call.body_bytes = len(body)
     envelope = decode_envelope(body)
-    admission = door.admit(call.owner, envelope.key, len(body))
+    admission = door.admit(call, envelope.key)
     refuse_duplicates(body, envelope.payload)
     item = _parse(door, admission, envelope.payload)
     submission = submit(admission.slot, item, wants_receipt=call.wants_receipt)

@@ -14,10 +14,12 @@ from ingest.asgi import Receive, Reply, Scope, Send
 from ingest.door import CALL_KEY, Call, Door, Tools
 from ingest.edge import Edge
 from ingest.logs import Log
+from ingest.origins import Origins
 from ingest.problems import problem_of_failure
 from ingest.registry import Registry
 from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
+from ingest.throttle import Throttle
 from tests.support.asgi import Lifespan, ask, receiving, scope_of
 from tests.support.pods import FakeClock, TestPod, seeded_entropy
 from tests.support.server import envelope
@@ -26,6 +28,7 @@ from vault.errors import DamagedError, DiskFullError, LockedError, OutcomeUnknow
 from vault.pod import PodFolder
 
 Lines = list[bytes]
+NO_THROTTLE = Throttle(0, Origins(()), time.monotonic)
 
 
 @pytest.fixture
@@ -71,7 +74,9 @@ async def test_the_edge_answers_what_the_head_decides(
     log: Log, path: str, headers: list[tuple[str, str]], status: int
 ) -> None:
     """Nothing behind it is asked, whatever server stands in front."""
-    sent = await ask(Edge(_never, log=log, clock=time.monotonic), scope_of("GET", path, *headers))
+    sent = await ask(
+        Edge(_never, log=log, clock=time.monotonic, throttle=NO_THROTTLE), scope_of("GET", path, *headers)
+    )
 
     assert sent[0]["status"] == status
 
@@ -84,7 +89,7 @@ async def test_what_passes_the_edge_carries_what_its_head_said(log: Log) -> None
         seen.append(scope)
 
     scope = scope_of("POST", "/v4/AbC%41/create_item/", ("content-length", "7"), ("pod-receipt", "1"))
-    await ask(Edge(app, log=log, clock=lambda: 5.0), scope)
+    await ask(Edge(app, log=log, clock=lambda: 5.0, throttle=NO_THROTTLE), scope)
 
     assert seen[0]["path"] == "/v4"
     assert seen[0][CALL_KEY] == Call(b"AbC%41", 7, wants_receipt=True, began=5.0)
@@ -99,7 +104,7 @@ async def test_only_1_asks_for_a_receipt(log: Log, value: str) -> None:
         seen.append(scope)
 
     await ask(
-        Edge(app, log=log, clock=time.monotonic),
+        Edge(app, log=log, clock=time.monotonic, throttle=NO_THROTTLE),
         scope_of("POST", "/v4/a/create_item", ("pod-receipt", value)),
     )
 
@@ -117,7 +122,9 @@ async def test_an_error_nobody_foresaw_is_a_500_that_names_a_log_line(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await door.answer(handle, scope, receive, send)
 
-    start, body = await ask(Edge(app, log=log, clock=time.monotonic), scope_of("GET", "/version"))
+    start, body = await ask(
+        Edge(app, log=log, clock=time.monotonic, throttle=NO_THROTTLE), scope_of("GET", "/version")
+    )
 
     assert start["status"] == 500
     error_id = re.search(rb"[0-9a-f]{12}", body["body"])

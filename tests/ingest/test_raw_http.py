@@ -55,6 +55,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Target]:
         BODY_SECONDS,
         "--header-seconds",
         HEADER_SECONDS,
+        "--throttle",
+        0,
     )
     with serving(pod.folder.path, options=[str(option) for option in options]) as server:
         yield _Target(server, pod, key)

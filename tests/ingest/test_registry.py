@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingest.admission import Admission
-from ingest.door import Door, Tools
+from ingest.door import Call, Door, Tools
 from ingest.logs import Log
 from ingest.pods import Pod
 from ingest.problems import PAUSED, RATE_OVER_LIMIT, VAULTS_FULL, Problem, Refused
@@ -53,7 +53,8 @@ class _House:
 
     def admit(self, maintained: TestPod, invite: Invite) -> Admission:
         """Let a key in, as a request does."""
-        return self.door.admit(maintained.keys.owner_key.raw, invite.database_key, 100)
+        call = Call(b"", None, False, 0.0, owner=maintained.keys.owner_key.raw, body_bytes=100)  # noqa: FBT003
+        return self.door.admit(call, invite.database_key)
 
     async def store(self, maintained: TestPod, invite: Invite) -> Answer:
         """Store one item."""

@@ -61,14 +61,37 @@ def test_a_command_line_becomes_settings(tmp_path: Path) -> None:
     limits = ["--max-body", "5242880", "--body-seconds", "2.5", "--header-seconds", "3"]
     options = ["--host", "::1", "--port", "8080", "--owners", "ANY", "--idle-seconds", "4"]
     limits += ["--max-open-vaults", "7", "--max-connections", "64"]
+    limits += ["--throttle", "0.5", "--trust-forwarded", "10.0.0.1", "--trust-forwarded", "fd00::/8"]
     settings = parse_settings([*options, *limits, "--log-requests", str(pod)])
 
     assert (settings.pods, settings.owners) == ((pod,), None)
     assert (settings.host, settings.port) == ("::1", 8080)
     assert settings.max_body_bytes == 5 * 1024 * 1024
     assert (settings.body_seconds, settings.header_seconds, settings.idle_seconds) == (2.5, 3, 4)
-    assert (settings.max_open_vaults, settings.max_connections) == (7, 64)
+    assert (settings.max_open_vaults, settings.max_connections, settings.throttle) == (7, 64, 0.5)
+    assert [str(proxy) for proxy in settings.trusted] == ["10.0.0.1/32", "fd00::/8"]
     assert settings.is_logging_requests
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--throttle", "-1"],
+        ["--throttle", "inf"],
+        ["--throttle", "nan"],
+        ["--max-connections", "10"],
+        ["--trust-forwarded", "proxy.test"],
+    ],
+)
+def test_a_bound_that_is_none_is_refused(
+    tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a sentence that names the option."""
+    with pytest.raises(SystemExit) as ended:
+        parse_settings([*wrong, str(_pod(tmp_path / "pod"))])
+
+    assert ended.value.code == 2
+    assert wrong[0] in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_owners_come_from_the_environment_where_no_option_names_them(

@@ -68,7 +68,8 @@ def _send(server: Server, request: dict[str, Any], owner: str, key: str) -> Resp
 def run(tmp_path_factory: pytest.TempPathFactory) -> _Run:
     """Send every vector once; the tests below look at the answers."""
     run = _Run(tmp_path_factory.mktemp("vectors"))
-    with serving(*(pod.folder.path for pod, _ in run.pods.values())) as server:
+    pods = (pod.folder.path for pod, _ in run.pods.values())
+    with serving(*pods, options=["--throttle", "0"]) as server:
         for vector in _vectors():
             run.send(server, vector)
         assert server.stop() == 0

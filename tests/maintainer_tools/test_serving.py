@@ -117,14 +117,20 @@ def test_a_folder_named_ingest_is_not_run(pod: TestPod) -> None:
 
 def test_options_reach_the_server(pod: TestPod) -> None:
     """An allow-list without this pod: it is there, and takes nothing."""
-    with _running(
-        "serve", "plants", "--owners", "0" * 64, "--log-requests", "--idle-seconds", "2"
-    ) as running:
+    limits = ("--idle-seconds", "2", "--max-connections", "64", "--throttle", "5")
+    trust = ("--trust-forwarded", "10.0.0.1", "--trust-forwarded", "fd00::/8")
+    with _running("serve", "plants", "--owners", "0" * 64, "--log-requests", *limits, *trust) as running:
         body = json.dumps({"auth": {"type": "ClientAuth", "databaseKey": "0" * 64}, "payload": {}}).encode()
         assert running.request("POST", f"/v4/{pod.owner}/create_item", body)[0] in {400, 403}
         command = Path(f"/proc/{running.process.pid}/cmdline").read_bytes()
 
-    for option in (b"--owners", b"--log-requests", b"--idle-seconds\x002"):
+    options = [b"--owners", b"--log-requests", b"--idle-seconds\x002", b"--max-connections\x0064"]
+    for option in (
+        *options,
+        b"--throttle\x005",
+        b"--trust-forwarded=10.0.0.1",
+        b"--trust-forwarded=fd00::/8",
+    ):
         assert option in command
 
 

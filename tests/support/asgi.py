@@ -107,6 +107,6 @@ async def application(pod: TestPod, write: Callable[[bytes], None]) -> AsyncIter
         patch.setattr("ingest.app.time", SimpleNamespace(monotonic=lambda: 0.0))
         patch.setattr("ingest.app.collect_rarely", lambda: None)
         log = Log(write, now_ms=pod.clock, entropy=seeded_entropy())
-        app = create_app(Settings(pods=(pod.folder.path,), port=1), log)
+        app = create_app(Settings(pods=(pod.folder.path,), port=1, throttle=0), log)
         async with Lifespan(app):
             yield app

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
-import signal
 import stat
-import subprocess
-import sys
-import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -36,16 +28,6 @@ from vault.errors import MalformedError
 from vault.items import SCHEMA_TYPE
 
 PENGUINS = Path(__file__).parents[1] / "data" / "penguins-raw.csv"
-PLANTS = "Latin name,Height (cm)\nRosa canina,120\nRosa rugosa,95\n"
-RUNNER = "from contributor_tools.send import send; send()"
-
-
-@pytest.fixture
-def plants(tmp_path: Path) -> Path:
-    """A small table."""
-    path = tmp_path / "plants.csv"
-    path.write_text(PLANTS)
-    return path
 
 
 def _send(server: ScriptedServer | str, path: Path, *options: str, item_type: str = "Plant") -> Result:
@@ -53,10 +35,6 @@ def _send(server: ScriptedServer | str, path: Path, *options: str, item_type: st
     invite = write_invite(path.parent / "field-team.invite", invite_to(url))
     arguments = [str(path), "--invite", str(invite), "--type", item_type, "--yes", *options]
     return CliRunner().invoke(send, arguments, catch_exceptions=False)
-
-
-def _items(server: ScriptedServer) -> list[Request]:
-    return [request for request in server.requests if request.payload["type"] != SCHEMA_TYPE]
 
 
 def _refusing(fault: str, reply: Reply) -> Answer:
@@ -72,7 +50,7 @@ def test_a_table_goes_in_declared_typed_and_whole(plants: Path) -> None:
     assert "2 of 2 items are in the pod" in result.stderr
     assert [request.payload["type"] for request in server.requests[:2]] == [SCHEMA_TYPE] * 2
     payloads = [
-        {name: value for name, value in request.payload.items() if name != "id"} for request in _items(server)
+        {name: value for name, value in request.payload.items() if name != "id"} for request in server.items
     ]
     assert sorted(payloads, key=lambda payload: str(payload["heightCm"])) == [
         {"type": "Plant", "latinName": "Rosa canina", "heightCm": 120},
@@ -88,7 +66,7 @@ def test_sending_again_sends_the_same_ids(tmp_path: Path) -> None:
     with ScriptedServer() as first, ScriptedServer() as second:
         assert _send(first, copy, item_type="Penguin").exit_code == Exit.DONE
         assert _send(second, copy, item_type="Penguin").exit_code == Exit.DONE
-    sent = [sorted(request.body for request in _items(server)) for server in (first, second)]
+    sent = [sorted(request.body for request in server.items) for server in (first, second)]
     assert len(sent[0]) == 344
     assert sent[0] == sent[1]
 
@@ -144,10 +122,10 @@ def test_a_mended_row_gets_the_id_it_would_have_had(plants: Path) -> None:
     """So it does not matter whether the file or its rejected rows are mended and sent."""
     with ScriptedServer(_refusing("rugosa", fail(400, "no"))) as server:
         _send(server, plants)
-        refused = next(request for request in _items(server) if b"rugosa" in request.body)
+        refused = next(request for request in server.items if b"rugosa" in request.body)
     with ScriptedServer() as server:
         _send(server, plants.with_name("plants.csv.rejected.csv"))
-        (again,) = _items(server)
+        (again,) = server.items
     assert again.payload == refused.payload
 
 
@@ -166,7 +144,7 @@ def test_json_lines_are_rejected_into_json_lines(tmp_path: Path) -> None:
     with ScriptedServer(_refusing('"a":2', fail(400, "a: no"))) as server:
         result = _send(server, path)
     assert result.exit_code == Exit.FINDINGS
-    assert [request.payload["type"] for request in _items(server)].count("Tree") == 1
+    assert [request.payload["type"] for request in server.items].count("Tree") == 1
     lines = (tmp_path / "plants.jsonl.rejected.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {
@@ -207,7 +185,7 @@ def test_a_pod_that_knows_another_type_gets_it(plants: Path) -> None:
     with ScriptedServer(answer) as server:
         result = _send(server, plants)
     assert result.exit_code == Exit.DONE
-    assert {request.payload["heightCm"] for request in _items(server)} == {"120", "95"}
+    assert {request.payload["heightCm"] for request in server.items} == {"120", "95"}
     assert "the pod knows it as Text" in result.stderr
 
 
@@ -216,7 +194,7 @@ def test_where_only_the_maintainer_declares_items_still_go(plants: Path) -> None
     with ScriptedServer(_refusing(SCHEMA_TYPE, fail(403, "only the maintainer declares"))) as server:
         result = _send(server, plants)
     assert result.exit_code == Exit.DONE
-    assert len(_items(server)) == 2
+    assert len(server.items) == 2
     assert "schema learn" not in result.stderr
 
 
@@ -251,7 +229,7 @@ def test_an_invite_used_up_in_the_middle_leaves_the_rest_in_a_file(tmp_path: Pat
     assert f"70 not sent; send {rest} with a new invite" in result.stderr
     with ScriptedServer() as other:
         assert _send(other, rest).exit_code == Exit.DONE
-    kept = [request.payload["a"] for request in _items(server)[:30] + _items(other)]
+    kept = [request.payload["a"] for request in server.items[:30] + other.items]
     assert sorted(kept) == list(range(100))
 
 
@@ -260,7 +238,7 @@ def test_types_can_be_insisted_on(plants: Path) -> None:
     with ScriptedServer() as server:
         result = _send(server, plants, "--as", "Height (cm)=Real", "--as", "latinName=Text")
     assert result.exit_code == Exit.DONE
-    assert {type(request.payload["heightCm"]) for request in _items(server)} == {float}
+    assert {type(request.payload["heightCm"]) for request in server.items} == {float}
 
 
 def test_a_refused_invite_is_21_and_no_row_is_called_bad(plants: Path) -> None:
@@ -278,7 +256,7 @@ def test_no_pod_at_the_address_is_21_before_any_item(plants: Path) -> None:
     with ScriptedServer(lambda _: Reply(404)) as server:
         result = _send(server, plants)
     assert result.exit_code == Exit.REFUSED
-    assert _items(server) == []
+    assert server.items == []
 
 
 def test_a_pod_that_is_not_there_is_20_and_says_how_to_go_on(plants: Path) -> None:
@@ -319,10 +297,9 @@ def test_arguments_that_do_not_fit_are_told(plants: Path, options: list[str], se
     assert sentence in result.stderr
 
 
-def test_a_name_that_says_no_format_needs_the_option(tmp_path: Path) -> None:
+def test_a_name_that_says_no_format_needs_the_option(plants: Path) -> None:
     """Guessing from content would be wrong some day."""
-    path = tmp_path / "plants.txt"
-    path.write_text(PLANTS)
+    path = plants.rename(plants.with_suffix(".txt"))
     with ScriptedServer() as server:
         assert "pass --format" in _send(server, path).stderr
         assert _send(server, path, "--format", "csv").exit_code == Exit.DONE
@@ -334,7 +311,7 @@ def test_tabs_and_other_marks_for_missing(tmp_path: Path) -> None:
     path.write_text("a\tb\n1\t-9\n")
     with ScriptedServer() as server:
         assert _send(server, path, "--missing", "-9").exit_code == Exit.DONE
-        (item,) = _items(server)
+        (item,) = server.items
     assert "b" not in item.payload
 
 
@@ -408,113 +385,3 @@ def test_the_key_and_ids_show_nowhere(plants: Path) -> None:
     key = INVITE.database_key.reveal().hex()
     assert key not in result.output
     assert key not in result.stderr
-
-
-def _child(server: ScriptedServer, plants: Path, *options: str) -> list[str]:
-    invite = write_invite(plants.parent / "i", invite_to(server.url))
-    return [sys.executable, "-c", RUNNER, str(plants), "--invite", str(invite), "--type", "Plant", *options]
-
-
-def test_ctrl_c_finishes_what_is_on_its_way_and_says_how_to_go_on(tmp_path: Path) -> None:
-    """A real process and a real signal; what the pod kept is what is counted."""
-    path = tmp_path / "plants.csv"
-    path.write_text("a\n" + "".join(f"{number}\n" for number in range(2000)))
-    has_begun = threading.Event()
-
-    def answer(request: Request) -> Reply:
-        if request.payload["type"] != SCHEMA_TYPE:
-            has_begun.set()
-            time.sleep(0.01)
-        return accept(request)
-
-    with ScriptedServer(answer) as server:
-        arguments = _child(server, path, "--yes", "--json")
-        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert has_begun.wait(30)
-        child.send_signal(signal.SIGINT)
-        out, talk = child.communicate(timeout=30)
-    summary = json.loads(out)
-    assert child.returncode == Exit.INTERRUPTED
-    assert summary["accepted"] == len(_items(server))
-    assert summary["accepted"] + summary["not_sent"] == 2000
-    assert "run the same command again" in talk
-    assert "Traceback" not in talk
-
-
-def test_a_second_ctrl_c_waits_for_nobody(plants: Path) -> None:
-    """Not even for a server that took a row and says nothing."""
-    is_over, has_begun = threading.Event(), threading.Event()
-
-    def answer(request: Request) -> Reply:
-        if request.payload["type"] != SCHEMA_TYPE:
-            has_begun.set()
-            is_over.wait(60)
-        return accept(request)
-
-    with ScriptedServer(answer) as server:
-        with subprocess.Popen(
-            _child(server, plants, "--yes"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as child:
-            assert has_begun.wait(30)
-            child.send_signal(signal.SIGINT)
-            assert child.stderr is not None
-            talk = iter(child.stderr.readline, "")
-            assert any("Ctrl-C again" in line for line in talk)
-            child.send_signal(signal.SIGINT)
-            assert child.wait(20) == Exit.INTERRUPTED
-        is_over.set()
-
-
-def _interrupt(child: subprocess.Popen[bytes]) -> None:
-    # A signal in the instant before input() blocks is seen only with the next one.
-    while child.poll() is None:
-        child.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(2)
-
-
-def _answered(server: ScriptedServer, plants: Path, answer: bytes | None) -> tuple[int, str]:
-    controller, terminal = pty.openpty()
-    with subprocess.Popen(_child(server, plants), stdin=terminal, stdout=terminal, stderr=terminal) as child:
-        os.close(terminal)
-        shown = b""
-        while b"[y/N]" not in shown:
-            shown += os.read(controller, 4096)
-        if answer is None:
-            _interrupt(child)
-        else:
-            os.write(controller, answer)
-        with suppress(OSError):  # how a terminal says that nobody is left on the other side
-            while True:
-                shown += os.read(controller, 4096)
-    os.close(controller)
-    return child.returncode, shown.decode()
-
-
-def test_on_a_terminal_it_asks_and_shows_a_bar(plants: Path) -> None:
-    """Yes sends."""
-    with ScriptedServer() as server:
-        code, shown = _answered(server, plants, b"y\n")
-    assert code == Exit.DONE
-    assert "Send 2 items? [y/N]" in shown
-    assert "Sending" in shown
-    assert len(_items(server)) == 2
-
-
-def test_no_sends_nothing(plants: Path) -> None:
-    """Not even a declaration: nothing leaves before the answer."""
-    with ScriptedServer() as server:
-        code, shown = _answered(server, plants, b"\n")
-    assert code == Exit.FAILED
-    assert "Nothing was sent" in shown
-    assert server.requests == []
-
-
-def test_ctrl_c_at_the_question_sends_nothing(plants: Path) -> None:
-    """130, and no traceback."""
-    with ScriptedServer() as server:
-        code, shown = _answered(server, plants, None)
-    assert code == Exit.INTERRUPTED
-    assert "nothing was sent" in shown
-    assert "Traceback" not in shown
-    assert server.requests == []

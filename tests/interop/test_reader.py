@@ -22,13 +22,13 @@ from tests.support.golang import build, go
 from tests.support.invites import write_invite
 from tests.support.maintaining import succeed
 from tests.support.pods import PATIENCE, TestPod, new_pod
-from tests.support.vectors import TESTDATA
+from tests.support.vectors import TESTDATA, item_facts
 from vault.erasures import sign_erasure
 from vault.errors import VaultError
 from vault.identity_file import parse_identity
 from vault.opening import Identity
 from vault.pod import PodFolder
-from vault.reader import StoredItem, open_reader
+from vault.reader import open_reader
 from vault.receipts import decode_receipt
 from vault.snapshot import private_snapshot
 
@@ -124,17 +124,6 @@ def pod(tmp_path: Path) -> TestPod:
     return new_pod(tmp_path, properties=PROPERTIES)
 
 
-def _as_line(item: StoredItem) -> dict[str, Any]:
-    return {
-        "seq": item.seq,
-        "batch": item.batch,
-        "ms": item.ms,
-        "slot": item.slot,
-        "slot_name": item.slot_name,
-        "members": item.members,
-    }
-
-
 def _canonical(value: Any) -> str:
     """As JSON, which tells 2.0 from 2 and true from 1."""
     return json.dumps(value, sort_keys=True)
@@ -150,7 +139,7 @@ def _assert_same_items(reader: Path, pod: TestPod, joined: Path | None = None) -
         assert lines(reader, "check", copy, *keys) == []
         trusted = pod.keys.identity.signer if joined else None
         with open_reader(PodFolder(copy), identity, trusted) as ours:
-            expected = [_as_line(item) for item in ours.items()]
+            expected = [item_facts(item) for item in ours.items()]
     assert _canonical(found) == _canonical(expected)
     return len(expected)
 

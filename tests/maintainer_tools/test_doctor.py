@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import shlex
 import shutil
-import ssl
 import stat
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email.utils import formatdate
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from maintainer_tools.findings import Finding, Mark
 from maintainer_tools.ground import (
-    IMPLAUSIBLE_SECONDS,
-    examine_kind,
-    examine_listening,
     examine_modes,
-    examine_space,
-    examine_sync,
-    examine_versions,
-    file_system_of,
 )
-from maintainer_tools.reach import examine_reach
-from tests.support.certificates import self_signed
 from tests.support.maintaining import put, run, succeed
 from tests.support.pods import TestPod, make_pod
-from tests.support.server import serving
-from vault.pod import PodFolder
 
 MACHINES = {"storage", "sync", "disk"}
 """Matters of the machine that runs the test; tried one by one below."""
@@ -275,188 +257,3 @@ def test_names_in_a_pods_folder_are_hostile(pod: TestPod) -> None:
 
     assert "\x1b" not in ended.out
     assert "\\x1b[2J.invite" in ended.out
-
-
-# The ground
-
-
-def test_what_is_gone_meanwhile_has_no_mode(tmp_path: Path) -> None:
-    """A server that closes its vault takes files away while they are looked at."""
-    assert list(examine_modes([tmp_path / "vault.db-wal"])) == []
-
-
-def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home on a laptop needs no server."""
-    monkeypatch.setattr("maintainer_tools.ground._PACKAGES", ("no-such-package",))
-
-    assert "no-such-package not installed" in examine_versions().sentence
-
-
-class _Usage(NamedTuple):
-    free: int
-
-
-@pytest.mark.parametrize(
-    ("free", "mark"), [(10 << 30, Mark.OK), (512 << 20, Mark.WARN), (1 << 20, Mark.FAIL)]
-)
-def test_room_on_the_disk(pod: TestPod, monkeypatch: pytest.MonkeyPatch, free: int, mark: Mark) -> None:
-    """A gibibyte may go into the log while a snapshot is taken."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage(free))
-
-    assert examine_space(pod.folder).mark is mark
-
-
-@pytest.mark.parametrize(
-    ("kind", "mark"),
-    [("ext4", Mark.OK), ("tmpfs", Mark.FAIL), ("nfs4", Mark.WARN), ("fuse.sshfs", Mark.WARN)],
-)
-def test_kinds_of_file_systems(pod: TestPod, tmp_path: Path, kind: str, mark: Mark) -> None:
-    """The one mounted last and nearest counts."""
-    mounts = tmp_path / "mountinfo"
-    place = str(pod.home.resolve()).replace(" ", "\\040")
-    lines = [
-        "22 1 8:1 / / rw - ext4 /dev/a rw",
-        f"23 22 0:1 / {place} rw - xfs x rw",
-        f"24 23 0:2 / {place} rw shared:1 - {kind} x rw",
-        "25 22 0:3 / /elsewhere rw - proc x rw",
-    ]
-    mounts.write_text("\n".join(lines) + "\n")
-
-    assert examine_kind(pod.folder, mounts).mark is mark
-    assert file_system_of(pod.folder.path.resolve(), tmp_path / "none") == "unknown"
-
-
-@pytest.mark.parametrize(("seconds", "mark"), [(0.002, Mark.OK), (IMPLAUSIBLE_SECONDS / 20, Mark.WARN)])
-def test_an_fsync_too_fast_to_be_true(pod: TestPod, seconds: float, mark: Mark) -> None:
-    """By a clock that the test moves; nothing of the probe stays."""
-    ticks = iter(range(1000))
-    before = sorted(os.listdir(pod.folder.path))
-
-    assert examine_sync(pod.folder, lambda: next(ticks) * seconds).mark is mark
-    assert sorted(os.listdir(pod.folder.path)) == before
-
-
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """Named, not raised: the rest is examined too."""
-    assert examine_sync(PodFolder(tmp_path / "gone"), time.perf_counter).mark is Mark.FAIL
-
-
-@pytest.mark.parametrize(
-    ("host", "mark"),
-    [
-        *[("127.0.0.1", Mark.OK), ("::1", Mark.OK), ("localhost", Mark.OK)],
-        *[("0.0.0.0", Mark.WARN), ("::", Mark.WARN), ("pod.example.org", Mark.WARN), ("", Mark.WARN)],  # noqa: S104
-    ],
-)
-def test_who_can_overhear(host: str, mark: Mark) -> None:
-    """Anything but loopback is in clear on some wire."""
-    assert examine_listening(host).mark is mark
-
-
-# The server at the url
-
-
-class _Said(http.server.BaseHTTPRequestHandler):
-    """Answers with what the test put into the server."""
-
-    def do_GET(self) -> None:
-        body, date = self.server.said  # type: ignore[attr-defined]
-        self.send_response_only(200)
-        if date is not None:
-            self.send_header("Date", date)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _answering(body: bytes, date: str | None, pem: Path | None = None) -> Iterator[int]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Said)
-    server.said = body, date  # type: ignore[attr-defined]
-    if pem:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def _reached(url: str, now: float = NOW) -> dict[str, Mark]:
-    return {finding.matter: finding.mark for finding in examine_reach(url, now)}
-
-
-OURS = b'{"service": "shared-pod", "cargo": "1"}'
-
-
-def test_a_real_server_answers(pod: TestPod) -> None:
-    """At the url of pod.toml, with a clock that agrees."""
-    with serving(pod.folder.path.resolve()) as server:
-        found = _reached(f"http://127.0.0.1:{server.port}", time.time())
-
-    assert found["url"] is found["server"] is Mark.OK
-    assert found.get("clocks", Mark.OK) is Mark.OK
-
-
-@pytest.mark.parametrize(
-    ("body", "mark"),
-    [
-        (OURS, Mark.OK),
-        (b"<html>", Mark.FAIL),
-        (b"[]", Mark.FAIL),
-        (b"[" * 60_000, Mark.FAIL),
-        (b"{}", Mark.FAIL),
-    ],
-)
-def test_what_answers_may_be_anything(body: bytes, mark: Mark) -> None:
-    """Another program's page, or a bomb."""
-    with _answering(body, None) as port:
-        assert _reached(f"http://127.0.0.1:{port}") == {"url": Mark.OK, "server": mark}
-
-
-@pytest.mark.parametrize(
-    ("date", "mark"),
-    [
-        (formatdate(NOW + 5, usegmt=True), Mark.OK),
-        (formatdate(NOW - 3600, usegmt=True), Mark.WARN),
-        ("x", None),
-    ],
-)
-def test_two_clocks_are_compared(date: str, mark: Mark | None) -> None:
-    """By the Date header, where there is a good one."""
-    with _answering(OURS, date) as port:
-        assert _reached(f"http://localhost:{port}").get("clocks") is mark
-
-
-def test_a_certificate_nobody_trusts(tmp_path: Path) -> None:
-    """TLS that anybody could have set up is none."""
-    with _answering(OURS, None, self_signed(tmp_path / "both.pem")) as port:
-        assert _reached(f"https://localhost:{port}") == {"url": Mark.OK, "tls": Mark.FAIL}
-
-
-def test_a_certificate_that_ends_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Good for a day: whoever renews it has stopped."""
-    pem = self_signed(tmp_path / "both.pem")
-    trusting = ssl.create_default_context(cafile=pem)
-    trusting.check_hostname = False
-    monkeypatch.setattr(ssl, "create_default_context", lambda: trusting)
-    with _answering(OURS, None, pem) as port:
-        assert _reached(f"https://localhost:{port}", time.time())["tls"] is Mark.WARN
-        assert _reached(f"https://localhost:{port}", time.time() - 60 * 86_400)["tls"] is Mark.OK
-
-
-def test_nobody_answers_and_nobody_is_named() -> None:
-    """Refused connections, and pods without a url; a name in clear is a fault of its own."""
-    with _answering(OURS, None) as port:
-        pass
-    assert _reached(f"http://127.0.0.1:{port}")["server"] is Mark.FAIL
-    assert _reached("") == {"url": Mark.WARN}
-    assert _reached("http://pod.invalid") == {"url": Mark.FAIL, "server": Mark.FAIL}

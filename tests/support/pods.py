@@ -37,7 +37,7 @@ from vault.slots import OpenedSlot, lookup_of, open_slot
 from vault.snapshot import private_snapshot
 from vault.sqlcipher import Connection, open_keyed
 from vault.store import Writer, open_writer
-from vault.submissions import Submission, submit
+from vault.submissions import Answer, Submission, submit
 
 POD_TOML = 'format = 1\nowner_key = "{owner}"\nname = "Test pod"\npolicy = "{policy}"\n{more}'
 START_MS = 1_790_000_000_000
@@ -159,6 +159,17 @@ class TestPod:
     def submission(self, slot: OpenedSlot, **payload: Scalar | None) -> Submission:
         """An item that came through a slot and asks for a receipt."""
         return submit(slot, self.item(**payload), wants_receipt=True)
+
+    def put(self, writer: Writer, **payload: Scalar | None) -> Answer:
+        """Commit one item of its field team."""
+        (answer,) = writer.commit(self.policy, [self.submission(self.slots["field-team"], **payload)])
+        return answer
+
+    def crashed_writing(self, folder: Path) -> TestPod:
+        """What a kill leaves in ``folder`` after one more item of its field team: item-3."""
+        self.clock.ms += 1000
+        item = self.submission(self.slots["field-team"], id="item-3", text="x")
+        return self.crash_after(folder / "crashed", item)
 
     def declaration(self, slot: OpenedSlot, name: str, value_type: str) -> Submission:
         """A declaration that came through a slot; its id follows from its content."""

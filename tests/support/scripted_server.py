@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vault.items import SCHEMA_TYPE
+
 
 @dataclass(frozen=True)
 class Request:
@@ -108,6 +110,11 @@ class ScriptedServer:
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def items(self) -> list[Request]:
+        """Those requests that were no declarations."""
+        return [request for request in self.requests if request.payload["type"] != SCHEMA_TYPE]
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.pods import TestPod, new_pod
+from tests.support.vaultfile import make_vault
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """An empty vault, of no pod."""
+    return make_vault(tmp_path)
 
 
 @pytest.fixture

@@ -31,12 +31,6 @@ from vault.sqlcipher import RefusedStatementError, open_keyed
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """An empty vault."""
-    return make_vault(tmp_path)
-
-
-@pytest.fixture
 def connection(path: Path) -> Iterator[AppendConnection]:
     """The connection a server has."""
     with connect_append(path, FILE_KEY) as connection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,9 @@ import pytest
 
 from tests.support.child import Child
 from tests.support.pods import PATIENCE, START_MS, TestPod
-from tests.support.small_disk import small_disk
 from vault.errors import (
     BusyError,
     LockedError,
-    OutcomeUnknownError,
     PolicyError,
 )
 from vault.invites import reissue
@@ -32,19 +29,6 @@ from vault.submissions import Answer
 
 AT_ONCE = Patience(0, time.monotonic, time.sleep)
 STRANGER = Identity(bytes(range(32)))
-
-
-def crash(pod: TestPod, tmp_path: Path) -> TestPod:
-    """What a kill leaves after one more item."""
-    pod.clock.ms += 1000
-    item = pod.submission(pod.slots["field-team"], id="item-3", text="x")
-    return pod.crash_after(tmp_path / "crashed", item)
-
-
-def send(pod: TestPod, writer: Writer, **payload: str) -> Answer:
-    """Commit one item of the pod's only slot."""
-    (answer,) = writer.commit(pod.policy, [pod.submission(pod.slots["field-team"], **payload)])
-    return answer
 
 
 # Opening
@@ -75,11 +59,11 @@ def test_a_log_head_that_is_missing_is_a_warning_and_written_anew(used: TestPod)
 
 def test_what_a_crash_left_in_the_log_is_moved_before_the_first_answer(used: TestPod, tmp_path: Path) -> None:
     """It may have been in the page cache only: a retry must not acknowledge what was never synced."""
-    crashed = crash(used, tmp_path)
+    crashed = used.crashed_writing(tmp_path)
 
     with crashed.writer() as writer:
         assert crashed.folder.wal.stat().st_size == 0
-        assert send(crashed, writer, id="item-3", text="x").outcome is Outcome.RETRY
+        assert crashed.put(writer, id="item-3", text="x").outcome is Outcome.RETRY
 
     assert crashed.whole_ids() == ["item-1", "item-2", "item-3"]
 
@@ -101,7 +85,7 @@ def test_a_tool_that_holds_the_vault_keeps_the_writer_out(pod: TestPod) -> None:
 
 def test_another_process_that_reads_in_place_is_waited_for(used: TestPod, tmp_path: Path) -> None:
     """Until it ends the log cannot be moved, so nothing of it may be acknowledged."""
-    crashed = crash(used, tmp_path)
+    crashed = used.crashed_writing(tmp_path)
     with Child("reader", crashed.folder.vault, crashed.keys.file_key.reveal().hex()) as child:
         assert int(child.ask("read")) > 0
 
@@ -258,7 +242,7 @@ def test_the_log_is_moved_when_it_has_grown(used: TestPod) -> None:
         count = fill_log(used, writer)
         size = used.folder.vault.stat().st_size
 
-        send(used, writer, text="x")
+        used.put(writer, text="x")
 
         assert writer._connection.wal_frames < 100
         assert used.folder.vault.stat().st_size > size
@@ -278,8 +262,8 @@ def test_a_rest_makes_the_next_batchs_key_and_no_more_than_one(used: TestPod) ->
         assert writer._prepared is prepared
         assert prepared
 
-        send(used, writer, text="prepared")
-        send(used, writer, text="drawn at once")
+        used.put(writer, text="prepared")
+        used.put(writer, text="drawn at once")
         assert writer._prepared is None
 
     with used.reader() as reader:
@@ -296,7 +280,7 @@ def test_a_key_made_for_others_than_a_new_policys_recipients_is_not_used(used: T
         prepared = writer._prepared
         assert prepared
         prepared.recipients = (STRANGER.recipient,)
-        send(used, writer, text="x")
+        used.put(writer, text="x")
 
     with used.reader() as reader:
         ((uid,),) = reader.rows.execute("SELECT uid FROM batch ORDER BY batch DESC LIMIT 1")
@@ -314,9 +298,9 @@ def test_a_key_is_not_used_again_after_a_batch_that_failed(
         with monkeypatch.context() as broken:
             broken.setattr("vault.store.write_batch", lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):
-                send(used, writer, id="item-3", text="x")
+                used.put(writer, id="item-3", text="x")
         assert writer._prepared is None
-        send(used, writer, id="item-3", text="x")
+        used.put(writer, id="item-3", text="x")
 
     with used.reader() as reader:
         uids = [uid for (uid,) in reader.rows.execute("SELECT uid FROM batch")]
@@ -338,11 +322,11 @@ def test_a_copy_keeps_the_log_from_being_moved(used: TestPod) -> None:
         with copying(used.folder.path, PATIENCE):
             before = used.folder.vault.read_bytes()
             count = fill_log(used, writer)
-            send(used, writer, text="x")
+            used.put(writer, text="x")
             assert used.folder.vault.read_bytes() == before
             assert writer._connection.wal_frames > TRUNCATE_FRAMES
 
-        send(used, writer, text="x")
+        used.put(writer, text="x")
 
         assert writer._connection.wal_frames < 100
 
@@ -353,14 +337,14 @@ def test_a_log_beyond_a_gibibyte_takes_no_more(used: TestPod) -> None:
     """A copy that never ends must not fill the disk; what waits is told to come back."""
     with used.writer() as writer:
         with copying(used.folder.path, PATIENCE):
-            send(used, writer, id="before", text="x")
+            used.put(writer, id="before", text="x")
             # Frames that SQLite has not written, as far as size tells.
             os.truncate(used.folder.wal, (1 << 30) + 4096)
 
             with pytest.raises(BusyError, match="1 GiB"):
-                send(used, writer, id="refused", text="x")
+                used.put(writer, id="refused", text="x")
 
-        assert send(used, writer, id="after-it", text="x").outcome is Outcome.STORED
+        assert used.put(writer, id="after-it", text="x").outcome is Outcome.STORED
 
     assert used.whole_ids() == ["item-1", "item-2", "before", "after-it"]
 
@@ -368,11 +352,11 @@ def test_a_log_beyond_a_gibibyte_takes_no_more(used: TestPod) -> None:
 def test_a_vault_is_not_closed_while_it_is_copied(used: TestPod) -> None:
     """Closing is a checkpoint. It stays open, goes on committing, and closes when asked again."""
     writer = used.open_writer()
-    send(used, writer, id="before", text="x")
+    used.put(writer, id="before", text="x")
     with copying(used.folder.path, PATIENCE):
         before = used.folder.vault.read_bytes()
         assert not writer.close()
-        assert send(used, writer, id="during", text="x").outcome is Outcome.STORED
+        assert used.put(writer, id="during", text="x").outcome is Outcome.STORED
         assert not writer.close()
         assert used.folder.vault.read_bytes() == before
 
@@ -389,7 +373,7 @@ def test_a_close_that_had_to_wait_keeps_no_copy_out(used: TestPod) -> None:
         with pytest.raises(LockedError), copying(used.folder.path, AT_ONCE):
             pass
 
-        send(used, writer, text="x")
+        used.put(writer, text="x")
 
         with copying(used.folder.path, AT_ONCE):
             pass
@@ -400,7 +384,7 @@ def test_a_vault_that_was_closed_well_opens_while_it_is_copied(used: TestPod) ->
     with copying(used.folder.path, PATIENCE):
         before = used.folder.vault.read_bytes()
         writer = used.open_writer()
-        assert send(used, writer, id="during", text="x").outcome is Outcome.STORED
+        assert used.put(writer, id="during", text="x").outcome is Outcome.STORED
         assert used.folder.vault.read_bytes() == before
         with copying(used.folder.path, PATIENCE):
             assert not writer.close()
@@ -411,7 +395,7 @@ def test_a_vault_that_was_closed_well_opens_while_it_is_copied(used: TestPod) ->
 
 def test_a_vault_that_crashed_waits_for_its_copy(used: TestPod, tmp_path: Path) -> None:
     """Its log must be moved before the first answer, and must not while it is copied."""
-    crashed = crash(used, tmp_path)
+    crashed = used.crashed_writing(tmp_path)
     with copying(crashed.folder.path, PATIENCE):
         before = crashed.digests()
         with pytest.raises(BusyError, match="a snapshot is being taken"):
@@ -421,140 +405,3 @@ def test_a_vault_that_crashed_waits_for_its_copy(used: TestPod, tmp_path: Path) 
     with crashed.writer():
         pass
     assert crashed.whole_ids() == ["item-1", "item-2", "item-3"]
-
-
-# Files replaced under the writer
-
-
-def _rename_back_and_forth(path: Path) -> None:
-    aside = path.with_name("aside")
-    path.rename(aside)
-    shutil.copy(aside, path)
-
-
-REPLACED: dict[str, Callable[[TestPod], object]] = {
-    "vault.db removed": lambda pod: pod.folder.vault.unlink(),
-    "vault.db renamed": lambda pod: pod.folder.vault.rename(pod.folder.path / "aside"),
-    "vault.db replaced": lambda pod: _rename_back_and_forth(pod.folder.vault),
-    "log removed": lambda pod: pod.folder.wal.unlink(),
-    "log renamed": lambda pod: pod.folder.wal.rename(pod.folder.path / "aside"),
-    "log replaced": lambda pod: _rename_back_and_forth(pod.folder.wal),
-}
-
-
-@pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
-@pytest.mark.parametrize("payload", [{"id": "item-1", "text": "x"}, {"id": "item-4", "text": "x"}])
-def test_nothing_is_answered_from_files_that_were_replaced(
-    used: TestPod, tmp_path: Path, replace: Callable[[TestPod], object], payload: dict[str, str]
-) -> None:
-    """SQLite would go on writing to them: both a new item and a retry would be acknowledged into nothing."""
-    crashed = crash(used, tmp_path)
-    writer = crashed.open_writer()
-    send(crashed, writer, id="before", text="x")
-    replace(crashed)
-
-    with pytest.raises(OutcomeUnknownError, match="was replaced while the server had it open"):
-        send(crashed, writer, **payload)
-
-    assert writer.close()
-
-
-def test_a_vault_that_is_put_back_goes_on(used: TestPod) -> None:
-    """What was acknowledged is there; what was not may be, once."""
-    writer = used.open_writer()
-    send(used, writer, id="before", text="x")
-    aside = used.folder.path / "aside"
-    used.folder.wal.rename(aside)
-    with pytest.raises(OutcomeUnknownError):
-        send(used, writer, id="unknown", text="x")
-    aside.rename(used.folder.wal)
-    assert writer.close()
-
-    with used.writer() as writer:
-        assert send(used, writer, id="before", text="x").outcome is Outcome.RETRY
-        assert send(used, writer, id="unknown", text="x").outcome in {Outcome.RETRY, Outcome.STORED}
-
-    assert used.whole_ids() == ["item-1", "item-2", "before", "unknown"]
-
-
-# Commits that fail
-
-
-def test_a_failure_before_commit_leaves_no_trace(used: TestPod) -> None:
-    """In the vault, and in the writer's memory: counters, views and the log go on as they were."""
-    slot = used.slots["field-team"]
-    batch = [used.declaration(slot, "height", "Integer"), used.submission(slot, id="item-3", height=3)]
-    with used.writer() as writer:
-        writer._tools = msgspec.structs.replace(writer._tools, entropy=no_entropy)
-        with pytest.raises(RuntimeError, match="no randomness"):
-            writer.commit(used.policy, batch)
-        writer._tools = msgspec.structs.replace(writer._tools, entropy=os.urandom)
-
-        answers = writer.commit(used.policy, batch)
-
-    assert [answer.outcome for answer in answers] == [Outcome.STORED, Outcome.STORED]
-    assert used.whole_ids() == ["item-1", "item-2", "height-Integer", "item-3"]
-
-
-def no_entropy(_: int) -> bytes:
-    """Stand for an operating system without randomness."""
-    raise RuntimeError("no randomness")
-
-
-def deposit(pod: TestPod, folder: Path, acknowledged: Path, *prefix: str) -> Child:
-    """A process that deposits items."""
-    key = pod.invite().database_key.reveal().hex()
-    return Child("depositor", folder, key, acknowledged, prefix=prefix)
-
-
-def test_a_write_that_fails_acknowledges_nothing(pod: TestPod, tmp_path: Path) -> None:
-    """COMMIT returned an error, so nobody knows; the next opening finds out, and all of it is whole."""
-    acknowledged = tmp_path / "acknowledged"
-    with deposit(pod, pod.folder.path, acknowledged) as child:
-        assert child.ask("commit") == "ok"
-        assert child.ask("limit") == "ok"
-        assert child.ask("commit") == "OutcomeUnknownError"
-        assert child.ask("unlimit") == "ok"
-        assert child.ask("close") == "True"
-
-    with pod.writer():
-        pass
-    assert pod.whole_ids() == acknowledged.read_text().split()
-    assert len(pod.whole_ids()) == 3
-
-
-def test_a_close_that_cannot_move_the_log_loses_nothing(pod: TestPod, tmp_path: Path) -> None:
-    """It is closed all the same, and the next opening moves it."""
-    acknowledged = tmp_path / "acknowledged"
-    with deposit(pod, pod.folder.path, acknowledged) as child:
-        for _ in range(3):
-            assert child.ask("commit") == "ok"
-        pages = pod.folder.vault.stat().st_size
-        child.ask("limit")
-        assert pod.folder.wal.stat().st_size + 5000 > pages
-        assert child.ask("close") in {"StorageError", "True"}
-
-    with pod.writer():
-        pass
-    assert pod.whole_ids() == acknowledged.read_text().split()
-
-
-def test_a_full_disk_stores_nothing_and_goes_on_when_there_is_room(pod: TestPod, tmp_path: Path) -> None:
-    """507 is an answer about one batch: the same writer takes the next, once somebody made room."""
-    disk, acknowledged = tmp_path / "disk", tmp_path / "acknowledged"
-    disk.mkdir()
-    (pod.folder.path / "ballast").write_bytes(bytes(100_000))
-    with deposit(pod, disk, acknowledged, *small_disk(disk, 400, pod.folder.path)) as child:
-        answers = [child.ask("commit") for _ in range(30)]
-        inside = Path(f"/proc/{child.pid}/root{disk}")
-        (inside / "ballast").unlink()
-        assert child.ask("commit") == "ok"
-        shutil.copytree(inside, tmp_path / "after")
-
-    assert set(answers) == {"ok", "DiskFullError"}
-    assert answers == sorted(answers, reverse=True)
-    shutil.rmtree(pod.folder.path)
-    (tmp_path / "after").rename(pod.folder.path)
-    with pod.writer():
-        pass
-    assert pod.whole_ids() == acknowledged.read_text().split()

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.support.vectors import TESTDATA, cases, load, refusal
+from tests.support.vectors import TESTDATA, Vector, cases, load, policy_facts, refusal, unhex
 from tests.vectors.generate import stale
 from vault.caveats import Caveats, parse_caveats
-from vault.checking import check_vault
-from vault.database import PolicyRow, connect_inspect, create
 from vault.encoding import mp, pae, require_label, un_mp, unpae
 from vault.erasures import erasure_bytes, verify_erasure
 from vault.header import parse_header
@@ -28,29 +23,21 @@ from vault.items import (
     read_canonical,
     server_id,
 )
-from vault.keys import DatabaseKey, FileKey, LogKey, OwnerKey, PodId, parse_hex_32
+from vault.keys import DatabaseKey, LogKey, OwnerKey, PodId, parse_hex_32
 from vault.links import format_invite, parse_invite
 from vault.opening import Identity, OpenedBatch, open_slot_secrets
-from vault.pod import PodConfig, PodFolder, load_log_key, parse_pod_toml
-from vault.policies import Policy, check_successor, load_policy, parse_policy
+from vault.pod import PodConfig, parse_pod_toml
+from vault.policies import check_successor, parse_policy
 from vault.properties import Scalar, ValueType
 from vault.public_file import parse_public
-from vault.reader import Reader, open_reader
 from vault.rekeying import parse_rotation
 from vault.requests import Hold, parse_request, request_bytes
 from vault.sealing import Recipient
 from vault.slots import NONCE_BYTES, Slot, lookup_of, open_slot, wrap_file_key
-from vault.store import open_writer
 from vault.views import open_view, seal_view
 
-Vector = dict[str, Any]
 MINIMUM = 1_400
 """Vectors of format 1; a later format adds to them."""
-
-
-def unhex(text: str) -> bytes:
-    """Hexadecimal, as vectors hold bytes."""
-    return bytes.fromhex(text)
 
 
 def all_vectors() -> list[Vector]:
@@ -300,22 +287,7 @@ def test_policies(vector: Vector) -> None:
         with refusal(vector):
             parse_policy(pod_toml, slots_json)
     else:
-        assert _summary(parse_policy(pod_toml, slots_json)) == vector["policy"]
-
-
-def _summary(policy: Policy) -> dict[str, Any]:
-    return {
-        "revision": policy.revision,
-        "digest": policy.digest.hex(),
-        "pod_id": policy.pod_id.hex(),
-        "recipients": [recipient.kid.hex() for recipient in policy.recipients],
-        "signer": policy.signer.hex(),
-        "signers": [key.hex() for key in policy.signers],
-        "vault_logs": [key.hex() for key in policy.vault_logs],
-        "function_logs": [key.hex() for key in policy.function_logs],
-        "open_slots": [slot.number for slot in policy.slots if slot.is_open],
-        "closed_slots": [slot.number for slot in policy.slots if not slot.is_open],
-    }
+        assert policy_facts(parse_policy(pod_toml, slots_json)) == vector["policy"]
 
 
 @pytest.mark.parametrize("vector", cases("policies/successors"))
@@ -447,97 +419,3 @@ def test_rotations(vector: Vector) -> None:
             parse_rotation(vector["line"], identity, of)
         return
     assert parse_rotation(vector["line"], identity, of).reveal().hex() == vector["file_key"]
-
-
-@pytest.mark.parametrize("vector", cases("schema"))
-def test_the_schema_is_golden(vector: Vector, tmp_path: Path) -> None:
-    """Another program's vault has these tables, indexes and triggers to the letter."""
-    create(tmp_path / "vault.db", FileKey(bytes(32)), meta={}, policy_row=PolicyRow(1, b"", b"", b""))
-    with closing(connect_inspect(tmp_path / "vault.db", FileKey(bytes(32)))) as connection:
-        rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
-    assert [tuple(row.values()) for row in vector["rows"]] == rows
-
-
-def _lay_out(vector: Vector, folder: Path) -> PodFolder:
-    for name, source in vector["files"].items():
-        (folder / name).write_bytes((TESTDATA / "vaults/files" / source).read_bytes())
-    for edit in vector["edits"]:
-        path = folder / edit["file"]
-        path.write_bytes(_edited(path.read_bytes() if path.exists() else b"", edit))
-    return PodFolder(folder)
-
-
-def _edited(content: bytes, edit: Vector) -> bytes:
-    if "text" in edit:
-        return str(edit["text"]).encode()
-    if "truncate" in edit:
-        return content[: edit["truncate"]]
-    if "append" in edit:
-        return content + unhex(edit["append"])
-    if "swap" in edit:
-        one, other, size = edit["swap"]
-        swapped = bytearray(content)
-        swapped[one : one + size] = content[other : other + size]
-        swapped[other : other + size] = content[one : one + size]
-        return bytes(swapped)
-    if "take" in edit:
-        source, at, size = edit["take"]
-        taken: bytes = (TESTDATA / "vaults/files" / source).read_bytes()[at : at + size]
-        return content[:at] + taken + content[at + size :]
-    at, mask = edit["xor"][0], unhex(edit["xor"][1])
-    masked = bytes(a ^ b for a, b in zip(content[at:], mask, strict=False))
-    return content[:at] + masked + content[at + len(mask) :]
-
-
-def _items(reader: Reader) -> list[Vector]:
-    return [
-        {
-            "seq": item.seq,
-            "batch": item.batch,
-            "ms": item.ms,
-            "slot": item.slot,
-            "slot_name": item.slot_name,
-            "members": item.members,
-        }
-        for item in reader.items()
-    ]
-
-
-@pytest.mark.parametrize("vector", cases("vaults/read"))
-def test_vaults_are_read(vector: Vector, tmp_path: Path) -> None:
-    """A whole one gives its items and passes its check; a broken one is refused before anything is given."""
-    folder, identity = _lay_out(vector, tmp_path), Identity(unhex(vector["identity"]))
-    if "error" in vector:
-        with refusal(vector):
-            open_reader(folder, identity)
-        return
-    with open_reader(folder, identity) as reader:
-        assert json.dumps(_items(reader)) == json.dumps(vector["items"])
-        assert (reader.warning is not None) is vector["is_warned"]
-        report = check_vault(reader, lambda _: None)
-    assert report.findings == []
-
-
-@pytest.mark.parametrize("vector", cases("vaults/check"))
-def test_a_check_finds_what_was_done_to_a_vault(vector: Vector, tmp_path: Path) -> None:
-    """What opening does not look at, a check does; it says so and never falls over."""
-    with open_reader(_lay_out(vector, tmp_path), Identity(unhex(vector["identity"]))) as reader:
-        report = check_vault(reader, lambda _: None)
-    assert any(vector["finds"] in finding for finding in report.findings), report.findings
-
-
-@pytest.mark.parametrize("vector", cases("vaults/append"))
-def test_vaults_are_not_appended_to(vector: Vector, tmp_path: Path) -> None:
-    """Refused before a byte of vault or log is changed."""
-    folder = _lay_out(vector, tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with refusal(vector):
-        open_writer(
-            folder,
-            load_policy(folder),
-            FileKey(unhex(vector["file_key"])),
-            load_log_key(folder),
-            now_ms=lambda: 0,
-            entropy=os.urandom,
-        )
-    assert {name: (tmp_path / name).read_bytes() for name in before} == before

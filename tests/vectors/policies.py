@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tests.support.vectors import policy_facts
 from tests.vectors import world
 from tests.vectors.family import Family, flipped
 from tests.vectors.material import MATERIAL
@@ -95,18 +96,7 @@ def _accept(family: Family, name: str, why: str, slots_json: str, pod_toml: str 
         why,
         pod_toml=pod_toml,
         slots_json=slots_json,
-        policy={
-            "revision": policy.revision,
-            "digest": policy.digest.hex(),
-            "pod_id": policy.pod_id.hex(),
-            "recipients": [recipient.kid.hex() for recipient in policy.recipients],
-            "signer": policy.signer.hex(),
-            "signers": [key.hex() for key in policy.signers],
-            "vault_logs": [key.hex() for key in policy.vault_logs],
-            "function_logs": [key.hex() for key in policy.function_logs],
-            "open_slots": [slot.number for slot in policy.slots if slot.is_open],
-            "closed_slots": [slot.number for slot in policy.slots if not slot.is_open],
-        },
+        policy=policy_facts(policy),
     )
 
 

@@ -189,7 +189,8 @@ def open_keyed(path: Path, file_key: FileKey, *, is_writable: bool = True) -> Co
     except LIBRARY_ERRORS as exc:
         raise translate(exc) from exc
     with on_failure(connection.close):
-        _harden(connection, file_key)
+        _harden(connection, file_key, _PRAGMAS)
+        use_wal(connection)
     return connection
 
 
@@ -216,25 +217,9 @@ def open_segment(path: Path, file_key: FileKey, *, page_bytes: int, is_writable:
     except LIBRARY_ERRORS as exc:
         raise translate(exc) from exc
     with on_failure(connection.close):
-        _prepare_segment(
-            connection, file_key, page_bytes, _WRITE_SEGMENT_PRAGMAS if is_writable else _READ_SEGMENT_PRAGMAS
-        )
+        own = _WRITE_SEGMENT_PRAGMAS if is_writable else _READ_SEGMENT_PRAGMAS
+        _harden(connection, file_key, (f"PRAGMA cipher_page_size = {page_bytes}", *own))
     return connection
-
-
-def _prepare_segment(
-    connection: Connection, file_key: FileKey, page_bytes: int, pragmas: Iterable[str]
-) -> None:
-    try:
-        for pragma in _FIRST_PRAGMAS:
-            connection.execute(pragma)
-        connection.set_key(f"x'{file_key.reveal().hex()}'")
-        connection.execute(f"PRAGMA cipher_page_size = {page_bytes}")
-        for pragma in pragmas:
-            connection.execute(pragma)
-        connection.enable_load_extension(False)  # noqa: FBT003 - the library's signature
-    except LIBRARY_ERRORS as exc:
-        raise translate(exc) from exc
 
 
 def open_in_memory() -> Connection:
@@ -243,17 +228,16 @@ def open_in_memory() -> Connection:
     return connection
 
 
-def _harden(connection: Connection, file_key: FileKey) -> None:
+def _harden(connection: Connection, file_key: FileKey, pragmas: Iterable[str]) -> None:
     try:
         for pragma in _FIRST_PRAGMAS:
             connection.execute(pragma)
         # Not PRAGMA key: its text, and so the key, would stay in the statement cache.
         # 64 digits are a raw key; any other length would silently become a passphrase.
         connection.set_key(f"x'{file_key.reveal().hex()}'")
-        for pragma in _PRAGMAS:
+        for pragma in pragmas:
             connection.execute(pragma)
         connection.enable_load_extension(False)  # noqa: FBT003 - the library's signature
-        use_wal(connection)
     except LIBRARY_ERRORS as exc:
         raise translate(exc) from exc
 
@@ -263,9 +247,13 @@ def use_wal(connection: Connection) -> None:
 
     Raises:
         StorageError: SQLite kept another journal, as it does where the file
-            system has no shared memory.
+            system has no shared memory; or the log cannot be opened.
+        DamagedError: The first page does not open.
     """
-    ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    try:
+        ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    except LIBRARY_ERRORS as exc:
+        raise translate(exc) from exc
     if mode != "wal":
         raise StorageError(f"a write-ahead log is needed, SQLite kept '{mode}'; use a local file system")
 

@@ -191,11 +191,12 @@ def create_app(settings: Settings, log: Log) -> Application:
         log.summary()
         log.event("stopped")
 
+    storing = create_item_route(door)
     app = Litestar(
-        route_handlers=[create_item_route(door), version_route(door)],
+        route_handlers=[storing, version_route(door)],
         lifespan=[run],
         openapi_config=None,
         logging_config=None,
     )
     # The framework types ASGI's dictionaries more narrowly than ASGI does.
-    return Edge(cast(Application, app), log=log, clock=time.monotonic, throttle=door.throttle)
+    return Edge(cast(Application, app), storing.fn, log=log, clock=time.monotonic, throttle=door.throttle)

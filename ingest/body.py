@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ingest.asgi import Receive
+from ingest.asgi import Message, Receive
 from ingest.deadline import Deadline
 from ingest.problems import BODIES_FULL, CUT_OFF, TOO_SLOW, Refused, too_large
 
@@ -24,8 +24,7 @@ once would reset the connection under a client that is still sending, which then
 never reads why."""
 
 
-async def _chunk(receive: Receive) -> tuple[bytes, bool]:
-    message = await receive()
+def _chunk(message: Message) -> tuple[bytes, bool]:
     if message["type"] != "http.request":
         raise Refused(CUT_OFF)
     return message.get("body", b""), message.get("more_body", False)
@@ -61,15 +60,13 @@ class Bodies:
         if expected_bytes is not None and expected_bytes > self.max_bytes:
             raise Refused(too_large(self.max_bytes))
         try:
-            return await self._deadline.keep(self._read(receive, expected_bytes))
+            with self._deadline:
+                first, is_more = _chunk(await receive())
+                if is_more and len(first) != expected_bytes:
+                    return await self._read_on(receive, first, expected_bytes)
         except TimeoutError:
             raise Refused(TOO_SLOW) from None
-
-    async def _read(self, receive: Receive, expected_bytes: int | None) -> bytes:
-        first, is_more = await _chunk(receive)
-        if not is_more or len(first) == expected_bytes:
-            return self._checked(first)
-        return await self._read_on(receive, first, expected_bytes)
+        return self._checked(first)
 
     def _checked(self, body: bytes) -> bytes:
         if len(body) > self.max_bytes:
@@ -83,7 +80,7 @@ class Bodies:
                 if size > self.max_bytes:
                     raise Refused(too_large(self.max_bytes))
                 held = self._hold(held, size - FREE_BYTES)
-                chunk, is_more = await _chunk(receive)
+                chunk, is_more = _chunk(await receive())
                 chunks.append(chunk)
                 size += len(chunk)
             return self._checked(b"".join(chunks))
@@ -104,7 +101,7 @@ async def drain(receive: Receive) -> None:
     try:
         async with asyncio.timeout(LINGER_SECONDS):
             while is_more and size < LINGER_BYTES:
-                chunk, is_more = await _chunk(receive)
+                chunk, is_more = _chunk(await receive())
                 size += len(chunk)
     except (TimeoutError, Refused):
         return

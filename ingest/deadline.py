@@ -9,14 +9,18 @@ oldest is enough.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-Result = TypeVar("Result")
+
+def _this_task() -> asyncio.Task[Any]:
+    return cast("asyncio.Task[Any]", asyncio.current_task())
 
 
 class Deadline:
-    """Ends what takes too long. Used from one event loop only.
+    """Ends what takes too long: ``with deadline: ...`` in a task that is inside no other.
+
+    Raises ``TimeoutError`` at the end of the block if it took too long; the
+    task was cancelled in it, and lives on. Used from one event loop only.
 
     Args:
         seconds: How long each may take.
@@ -30,28 +34,22 @@ class Deadline:
         self._overdue: set[asyncio.Task[Any]] = set()
         self._is_armed = False
 
-    async def keep(self, work: Awaitable[Result]) -> Result:
-        """Await ``work`` in the current task, which is inside no other ``keep``.
-
-        Raises:
-            TimeoutError: It took too long, and was cancelled.
-        """
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
+    def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
-        self._began[task] = loop.time()
+        self._began[_this_task()] = loop.time()
         if not self._is_armed:
             self._is_armed = True
             loop.call_later(self._seconds, self._ring, loop)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            # Whoever else cancelled the task means it: then the deadline has no say.
-            if task not in self._overdue or task.uncancel() > 0:
-                raise
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task = _this_task()
+        # There, it was in time.
+        if self._began.pop(task, None) is not None:
+            return
+        self._overdue.discard(task)
+        # Whoever else cancelled the task means it: then the deadline has no say.
+        if kind is asyncio.CancelledError and task.uncancel() == 0:
             raise TimeoutError from None
-        finally:
-            self._began.pop(task, None)
-            self._overdue.discard(task)
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         latest = loop.time() - self._seconds

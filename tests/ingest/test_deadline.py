@@ -18,7 +18,8 @@ async def _slow(seconds: float) -> str:
 
 async def _timed(deadline: Deadline, seconds: float) -> str:
     try:
-        return await deadline.keep(_slow(seconds))
+        with deadline:
+            return await _slow(seconds)
     except TimeoutError:
         return "too slow"
 
@@ -27,9 +28,9 @@ async def test_what_ends_in_time_is_left_alone() -> None:
     """Its task goes on after it, also when the timer rings later."""
     deadline = Deadline(SECONDS)
 
-    assert await deadline.keep(_slow(0)) == "done"
+    assert await _timed(deadline, 0) == "done"
     await asyncio.sleep(2 * SECONDS)
-    assert await deadline.keep(_slow(SECONDS / 2)) == "done"
+    assert await _timed(deadline, SECONDS / 2) == "done"
 
 
 async def test_what_takes_too_long_ends_on_time_however_many_there_are() -> None:
@@ -88,9 +89,7 @@ async def test_an_error_of_the_work_itself_passes() -> None:
     """And leaves nothing behind that the timer could end."""
     deadline = Deadline(SECONDS)
 
-    async def fails() -> None:
+    with pytest.raises(ValueError, match=r"^$"), deadline:
         raise ValueError
-
-    with pytest.raises(ValueError, match=r"^$"):
-        await deadline.keep(fails())
-    assert await deadline.keep(_slow(0)) == "done"
+    assert not deadline._began
+    assert await _timed(deadline, 0) == "done"

@@ -75,7 +75,8 @@ async def test_the_edge_answers_what_the_head_decides(
 ) -> None:
     """Nothing behind it is asked, whatever server stands in front."""
     sent = await ask(
-        Edge(_never, log=log, clock=time.monotonic, throttle=NO_THROTTLE), scope_of("GET", path, *headers)
+        Edge(_never, _never, log=log, clock=time.monotonic, throttle=NO_THROTTLE),
+        scope_of("GET", path, *headers),
     )
 
     assert sent[0]["status"] == status
@@ -89,7 +90,7 @@ async def test_what_passes_the_edge_carries_what_its_head_said(log: Log) -> None
         seen.append(scope)
 
     scope = scope_of("POST", "/v4/AbC%41/create_item/", ("content-length", "7"), ("pod-receipt", "1"))
-    await ask(Edge(app, log=log, clock=lambda: 5.0, throttle=NO_THROTTLE), scope)
+    await ask(Edge(_never, app, log=log, clock=lambda: 5.0, throttle=NO_THROTTLE), scope)
 
     assert seen[0]["path"] == "/v4"
     assert seen[0][CALL_KEY] == Call(b"AbC%41", 7, wants_receipt=True, began=5.0)
@@ -104,7 +105,7 @@ async def test_only_1_asks_for_a_receipt(log: Log, value: str) -> None:
         seen.append(scope)
 
     await ask(
-        Edge(app, log=log, clock=time.monotonic, throttle=NO_THROTTLE),
+        Edge(_never, app, log=log, clock=time.monotonic, throttle=NO_THROTTLE),
         scope_of("POST", "/v4/a/create_item", ("pod-receipt", value)),
     )
 
@@ -123,7 +124,7 @@ async def test_an_error_nobody_foresaw_is_a_500_that_names_a_log_line(
         await door.answer(handle, scope, receive, send)
 
     start, body = await ask(
-        Edge(app, log=log, clock=time.monotonic, throttle=NO_THROTTLE), scope_of("GET", "/version")
+        Edge(app, _never, log=log, clock=time.monotonic, throttle=NO_THROTTLE), scope_of("GET", "/version")
     )
 
     assert start["status"] == 500

@@ -83,6 +83,7 @@ COMMANDS = {
     "recipient": Entry("Invite", "Let a colleague open the pod too, or stop it.", _ours("recipient")),
     "send": Entry("Contribute", "Send the rows of a table to a pod.", _send),
     "receipt": Entry("Contribute", "Look at receipts, verify and refresh them.", _receipt),
+    "collect": Entry("Read", "Bring in what functions put into a store.", _ours("collect")),
     "ls": Entry("Read", "List items, newest first.", _ours("ls")),
     "show": Entry("Read", "Print one item.", _ours("show")),
     "export": Entry("Read", "Write items out as CSV or JSON Lines.", _ours("export")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -54,8 +54,8 @@ class Selection(msgspec.Struct, frozen=True):
         if self.is_withdrawn:
             return _withdrawn(reader)
         if self.sender is not None:
-            return [_without_values(item) for item in reader.items() if item.slot_name == self.sender]
-        return _named(reader, self.ids)
+            return [_without_values(item) for item in _all(reader) if item.slot_name == self.sender]
+        return _with_duplicates(reader, _named(reader, self.ids))
 
 
 def _named(reader: Reader, ids: Sequence[str]) -> list[StoredItem]:
@@ -68,6 +68,18 @@ def _named(reader: Reader, ids: Sequence[str]) -> list[StoredItem]:
     return [by_seq[seq] for seq in sorted(by_seq)]
 
 
+def _all(reader: Reader) -> Iterator[StoredItem]:
+    """Every item, as often as it came: what is erased is erased in each of its places."""
+    return reader.items(has_duplicates=True)
+
+
+def _with_duplicates(reader: Reader, chosen: list[StoredItem]) -> list[StoredItem]:
+    if not reader.has_duplicates():
+        return chosen
+    wanted = {(item.slot, item.id) for item in chosen}
+    return [_without_values(item) for item in _all(reader) if (item.slot, item.id) in wanted]
+
+
 def _withdrawn(reader: Reader) -> list[StoredItem]:
     wanted = {
         (each.item.slot, each.target_id) for each in withdrawals_of(reader) if each.state is TargetState.THERE
@@ -75,7 +87,7 @@ def _withdrawn(reader: Reader) -> list[StoredItem]:
     # A withdrawal says why an item is gone; who wants one gone names it.
     return [
         _without_values(item)
-        for item in reader.items()
+        for item in _all(reader)
         if (item.slot, item.id) in wanted and item.type != WITHDRAWAL_TYPE
     ]
 

@@ -19,7 +19,7 @@ from vault.erasures import sign_erasure, verify_erasure
 from vault.errors import DamagedError, StorageError, TornError, VaultError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
-from vault.items import read_canonical
+from vault.items import item_name, read_canonical
 from vault.keys import FileKey, is_signed
 from vault.layout import require_layout
 from vault.ledger import Ledger, LogHead, check_head, load_ledger, read_log_head
@@ -238,7 +238,7 @@ class Reader:
             members=read_canonical(opened.canonical),
         )
 
-    def items(self, *, is_newest_first: bool = False) -> Iterator[StoredItem]:
+    def items(self, *, is_newest_first: bool = False, has_duplicates: bool = False) -> Iterator[StoredItem]:
         """Every item that was not erased, one batch in memory at a time.
 
         Whoever has the file key can write batches of their own into the file, and
@@ -246,6 +246,11 @@ class Reader:
         missing item erased by a statement; and, oldest first, the batches
         together must be the log that the newest checkpoint signs. The last shows
         only when all have been read.
+
+        Args:
+            is_newest_first: Whether the newest comes first.
+            has_duplicates: Whether an item that came twice, by a server and by
+                a function, is yielded each time: who erases it means both.
 
         Raises:
             WrongKeyError: A batch is not sealed to this identity.
@@ -260,7 +265,25 @@ class Reader:
                 raise DamagedError(f"batch {batch.number} lacks items; run `check`, and restore a snapshot")
             self._require_erased(batch, [row for row in rows if row.sealed is None])
             items = [self._stored(batch, item) for item in opened.open_items([row.sealed for row in rows])]
+            if not has_duplicates:
+                again = {batch.first_seq + row.place: row.c for row in rows if row.name is None}
+                items = [item for item in items if not self._is_again(item, again.get(item.seq))]
             yield from reversed(items) if is_newest_first else items
+
+    def has_duplicates(self) -> bool:
+        """Whether any item came twice."""
+        return bool(self.rows.execute("SELECT 1 FROM item WHERE name IS NULL LIMIT 1"))
+
+    def _is_again(self, item: StoredItem, c: bytes | None) -> bool:
+        """Whether a row without a name is the same item as the one that has it, and that is not erased."""
+        secrets = self.slots.get(item.slot)
+        if c is None or secrets is None:
+            return False
+        name = item_name(secrets.name_key, item.id)
+        found = self.rows.execute(
+            "SELECT 1 FROM item WHERE name = ? AND c = ? AND sealed IS NOT NULL", (name, c)
+        )
+        return bool(found)
 
     def _whole_batches(self, *, is_newest_first: bool) -> Iterator[StoredBatch]:
         size = self.ledger.size

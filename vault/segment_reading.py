@@ -12,7 +12,7 @@ segments. Not here: opening what is sealed, and whether the vault takes it
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,26 +115,30 @@ def _bounded(connection: Connection, sql: str, size: int) -> Iterator[tuple[Any,
         yield row
 
 
-def verify_segment(segment: Segment, policies: Mapping[bytes, Policy], pod_id: PodId) -> VerifiedSegment:
+PolicyOf = Callable[[bytes], Policy | None]
+"""Gives the pod's policy of a digest, verified and of a signer that home trusts; None if there is none."""
+
+
+def verify_segment(segment: Segment, policy_of: PolicyOf, pod_id: PodId) -> VerifiedSegment:
     """Accept a segment that a function of this pod signed, and all of which agrees.
 
     Args:
         segment: Untrusted.
-        policies: By digest: the pod's, each verified and of a signer that home trusts.
+        policy_of: The pod's policies.
         pod_id: The pod.
 
     Raises:
         MalformedError: The header, the wraps or a column is not of its format.
         FormatTooNewError: The header is of a later format.
         ForeignPodError: It is another pod's.
-        PolicyError: It was taken under a policy that is not one of ``policies``.
+        PolicyError: It was taken under a policy that ``policy_of`` does not know.
         DamagedError: It is not signed by a function's log key of its policy, or
             something in it is not what its header names; the sentence says what.
     """
     header = parse_header(segment.header)
     if header.pod_id != pod_id:
         raise ForeignPodError("a segment is of another pod; name this pod's store")
-    policy = policies.get(header.policy)
+    policy = policy_of(header.policy)
     if policy is None:
         raise PolicyError(
             "a segment was taken under a policy that this home does not hold; "

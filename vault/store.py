@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -27,15 +28,16 @@ from vault.errors import (
 from vault.files import replace_file
 from vault.inspecting import Inspected, inspect
 from vault.keys import FileKey, LogKey
-from vault.ledger import Extension
+from vault.ledger import Extension, Ledger
 from vault.locks import Lock, WriterTurn, hold_vault
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor
 from vault.proving import BatchProofs, Receipts, proofs_of
+from vault.rows import Rows
 from vault.sealing import BatchKey, Entropy, seal_batch
 from vault.submissions import Answer, Submission
 from vault.undoing import on_failure
-from vault.writing import write_batch, write_slots
+from vault.writing import Addition, signed_batch, write_batch, write_policy, write_slots
 
 MAX_BATCH_BYTES = 8 << 20
 """Most canonical bytes a caller puts into one commit: bounds its memory and time."""
@@ -47,6 +49,8 @@ ERASED_AT_ONCE = 32
 """Items of one transaction: each leaves as many zeroed pages in the log as it had, and may have had 8 MiB."""
 HEAD_INTERVAL_MS = 100
 """log.head is written at most 10 times a second."""
+
+T = TypeVar("T")
 
 Clock = Callable[[], int]
 """UTC milliseconds since 1970."""
@@ -123,10 +127,7 @@ class Writer:
         if not check_successor(self._policy, policy):
             return
         with self._transaction():
-            self._connection.execute(
-                "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)",
-                (policy.revision, policy.digest, policy.pod_toml, policy.slots_json),
-            )
+            write_policy(self._connection, policy)
             self._connection.commit()
         self._policy = policy
 
@@ -192,12 +193,46 @@ class Writer:
         )
         log_key, count = self._tools.log_key, len(decided.fresh)
         extension = self._ledger.extend(sealed.header, count, log_key)
-        signature = log_key.sign(sealed.header)
-        write_batch(
-            self._connection, self._ledger, extension, sealed, fresh=decided.fresh, signature=signature
-        )
+        batch = signed_batch(sealed, decided.fresh, log_key.sign(sealed.header))
+        write_batch(self._connection, self._ledger, extension, batch)
         write_slots(self._connection, decided.changed_slots(), decided.seal_views(self._tools.entropy))
         return extension, proofs_of(sealed, [item.plain.c for item in decided.fresh], extension)
+
+    def add(self, plan: Callable[[Rows], Addition]) -> None:
+        """Log and store batches that were sealed and signed elsewhere; durable when this returns.
+
+        Args:
+            plan: Asked, inside the transaction, what is to be added; whoever
+                plans has verified all of it.
+
+        Raises:
+            VaultError: As ``commit``, and what ``plan`` raises; nothing is
+                stored then, unless the outcome is unknown.
+        """
+        self._make_room()
+        with self._transaction():
+            addition = plan(self._connection)
+            ledger = self._add(addition)
+            if addition.batches:
+                self._connection.commit()
+        self._require_same_files()
+        if addition.batches:
+            self._take_up(addition.slots, ledger, self._tools.now_ms())
+
+    def _add(self, addition: Addition) -> Ledger:
+        ledger = self._ledger
+        for policy in addition.policies:
+            write_policy(self._connection, policy)
+        for batch in addition.batches:
+            extension = ledger.extend(batch.header, len(batch.items), self._tools.log_key)
+            write_batch(self._connection, ledger, extension, batch)
+            ledger = extension.ledger
+        write_slots(self._connection, addition.slots, addition.views)
+        return ledger
+
+    def ask(self, question: Callable[[Rows], T]) -> T:
+        """Have something looked up in the vault, as far as its connection may read; raises what that does."""
+        return question(self._connection)
 
     def rest(self) -> None:
         """Do what the next batch would have to wait for: move a grown log, draw and wrap a batch key.
@@ -222,11 +257,14 @@ class Writer:
 
     def _keep(self, decided: Deciding, extension: Extension) -> None:
         """Take up what has committed."""
-        for number, state in decided.changed_slots().items():
+        self._take_up(decided.changed_slots(), extension.ledger, decided.now_ms)
+
+    def _take_up(self, slots: SlotStates, ledger: Ledger, now_ms: int) -> None:
+        for number, state in slots.items():
             self._slots[number] = state.committed()
-        self._ledger = extension.ledger
-        if self._head_ms is None or abs(decided.now_ms - self._head_ms) >= HEAD_INTERVAL_MS:
-            self._head_ms = decided.now_ms
+        self._ledger = ledger
+        if self._head_ms is None or abs(now_ms - self._head_ms) >= HEAD_INTERVAL_MS:
+            self._head_ms = now_ms
             self._publish_head()
 
     def _publish_head(self) -> None:

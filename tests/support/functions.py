@@ -123,3 +123,16 @@ def with_page(content: bytes, file_key: FileKey, number: int, plain: bytes) -> b
     mac = hmac.digest(mac_key, body[head:] + le32(number), "sha512")
     at = (number - 1) * PAGE_BYTES
     return content[:at] + body + mac + content[at + PAGE_BYTES :]
+
+
+def put(store: Path, *deposits: Deposit) -> None:
+    """Put deposits into a folder that stands for a bucket, where nothing is yet."""
+    for deposit in deposits:
+        lay(store, deposit.key, deposit.content)
+
+
+def lay(store: Path, key: str, content: bytes) -> None:
+    """Put any bytes under any key."""
+    path = store / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

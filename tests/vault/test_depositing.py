@@ -38,7 +38,7 @@ def test_a_deposit_is_what_home_opens(tmp_path: Path) -> None:
     assert decided(function, submission) is Outcome.STORED
     deposit = function.deposit(slot, submission)
     segment = read_segment(deposit.content, pod.keys.file_key, function.scratch)
-    verified = verify_segment(segment, {pod.policy.digest: pod.policy}, pod.policy.pod_id)
+    verified = verify_segment(segment, {pod.policy.digest: pod.policy}.get, pod.policy.pod_id)
     (opened,) = open_batch(pod.keys.identity, verified.header, segment.wraps, [segment.items[0].sealed])
     assert (opened.canonical, opened.slot) == (submission.item.canonical, slot.number)
     assert name_in_key(deposit.key, pod.policy.pod_id) == segment.items[0].name == submission.name

@@ -63,7 +63,7 @@ def read(function: Function, content: bytes) -> Segment:
 def verify(function: Function, segment: Segment) -> VerifiedSegment:
     """Verify as home does."""
     policy = function.pod.policy
-    return verify_segment(segment, {policy.digest: policy}, policy.pod_id)
+    return verify_segment(segment, {policy.digest: policy}.get, policy.pod_id)
 
 
 def test_an_honest_segment_is_verified(function: Function, segment: Segment) -> None:

@@ -1,0 +1,239 @@
+"""The command `collect`: what functions put into an object store comes into the vault."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from maintainer_tools.alone import require_served
+from maintainer_tools.console import Progress, clean, progress, put, put_json, say, warn
+from maintainer_tools.deployed import deployed_pairs
+from maintainer_tools.exits import Exit
+from maintainer_tools.fetching import fetched
+from maintainer_tools.folder_source import FolderSource
+from maintainer_tools.homes import PATIENCE, Home, changing, find_home, open_identity
+from maintainer_tools.times import now_ms
+from vault.collecting import (
+    SEGMENTS_AT_ONCE,
+    Collector,
+    Examined,
+    Examiner,
+    History,
+    Quarantined,
+    policy_pairs,
+    quarantined,
+)
+from vault.errors import BusyError, MalformedError
+from vault.holding import hold
+from vault.items import NAME_BYTES
+from vault.keys import FileKey, PodId
+from vault.objects import SegmentSource, name_in_key, object_key, prefixes
+from vault.opening import Identity
+from vault.pod import load_log_key
+from vault.policies import Policy
+from vault.reader import file_key_of
+from vault.store import MAX_BATCH_BYTES, Writer, open_writer
+
+_POLL_SECONDS = 0.05
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made in it
+
+
+@click.command("collect")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "folder",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="A folder with the store's objects in it.",
+)
+@click.option("--again", "is_again", is_flag=True, help="Fetch what was collected before too, and compare.")
+@click.option(
+    "--beyond-limits", "is_beyond_limits", is_flag=True, help="Take what max-items and max-bytes refuse too."
+)
+@click.option("--json", "is_json", is_flag=True, help="Print a line of JSON for each finding, and a summary.")
+@click.pass_context
+def collect(
+    context: click.Context, home: Path, folder: Path, *, is_again: bool, is_beyond_limits: bool, is_json: bool
+) -> None:
+    """Bring into HOME's vault what functions put into an object store.
+
+    Every segment is verified as a whole; its batch is copied byte for byte and
+    logged. What cannot be taken stays in the store and is listed, with exit code 3.
+    Nothing in the store is changed or deleted. Interrupted, run it again: it goes
+    on where it stopped. A running server lets go of the vault for that time.
+    """
+    found = find_home(home)
+    require_served(found)
+    source = FolderSource(folder)
+    identity = open_identity(found)
+    policy = _published(found, identity)
+    with (
+        tempfile.TemporaryDirectory(prefix="collect-", dir=_memory()) as scratch,
+        _writing(found, identity, policy) as (writer, history, file_key),
+    ):
+        examiner = Examiner(policy, history, identity, file_key, Path(scratch))
+        collector = Collector(
+            writer, policy, examiner.secrets, entropy=os.urandom, is_beyond_limits=is_beyond_limits
+        )
+        run = _Run(collector, examiner, policy.pod_id, is_json=is_json)
+        run.collect(source, is_again=is_again, jobs=1)
+    for sentence in history.refused:
+        warn(sentence)
+    run.summarize()
+    if run.refused:
+        context.exit(Exit.FINDINGS)
+
+
+def _memory() -> Path | None:
+    """A file system in memory, if there is one: each segment becomes a file for a moment."""
+    return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+
+
+def _published(home: Home, identity: Identity) -> Policy:
+    with changing(home, identity) as change:
+        if change.is_edited:
+            change.publish(change.policy)
+        return change.policy
+
+
+@contextmanager
+def _writing(home: Home, identity: Identity, policy: Policy) -> Iterator[tuple[Writer, History, FileKey]]:
+    """Have the vault open for appending, its server running or not."""
+    pod, file_key = home.pod, file_key_of(policy, identity)
+    with hold(pod, policy.pod_id, identity, entropy=os.urandom, now_ms=now_ms, patience=PATIENCE) as lock:
+        history = History(policy, [*policy_pairs(pod, file_key), *deployed_pairs(home.path)])
+        # The writer takes it itself; the request keeps the server away meanwhile.
+        lock.close()
+        writer = _open(home, policy, file_key)
+        try:
+            writer.accept(policy)
+            yield writer, history, file_key
+        finally:
+            _close(writer)
+        for sentence in writer.warnings:
+            warn(sentence)
+
+
+def _open(home: Home, policy: Policy, file_key: FileKey) -> Writer:
+    log_key = load_log_key(home.pod)
+    deadline = PATIENCE.clock() + PATIENCE.timeout_seconds
+    while True:
+        try:
+            return open_writer(home.pod, policy, file_key, log_key, now_ms=now_ms, entropy=os.urandom)
+        except BusyError:
+            # Someone copies a vault that was not closed well.
+            if PATIENCE.clock() >= deadline:
+                raise
+        PATIENCE.sleep(_POLL_SECONDS)
+
+
+def _close(writer: Writer) -> None:
+    deadline = PATIENCE.clock() + PATIENCE.timeout_seconds
+    while not writer.close():
+        if PATIENCE.clock() >= deadline:
+            warn("someone is copying the vault, so its log stays; what was collected is stored all the same")
+            return
+        PATIENCE.sleep(_POLL_SECONDS)
+
+
+class _Run:
+    """One collection: what is listed, fetched, examined, taken and told."""
+
+    def __init__(self, collector: Collector, examiner: Examiner, pod_id: PodId, *, is_json: bool) -> None:
+        self._collector = collector
+        self._examiner = examiner
+        self._pod_id = pod_id
+        self._is_json = is_json
+        self._before = 0
+        self._chunk: list[Examined] = []
+        self._bytes = 0
+        self.refused = 0
+
+    def collect(self, source: SegmentSource, *, is_again: bool, jobs: int) -> None:
+        """Bring in everything of a source; raises what that and the vault do."""
+        names = self._listed(source, is_again=is_again)
+        with progress("Collecting", len(names) // NAME_BYTES) as report:
+            self._take_all(source, self._keys(names), jobs, report)
+
+    def _listed(self, source: SegmentSource, *, is_again: bool) -> bytearray:
+        """The names of what is to be fetched: 22 bytes a segment, and no more, are kept in memory."""
+        names = bytearray()
+        for prefix in prefixes(self._pod_id):
+            for key in source.keys(prefix):
+                try:
+                    name = name_in_key(key, self._pod_id)
+                except MalformedError as exc:
+                    self._tell(quarantined(key, exc))
+                    continue
+                if is_again or not self._collector.is_collected(name):
+                    names += name
+                else:
+                    self._before += 1
+        return names
+
+    def _keys(self, names: bytearray) -> Iterator[str]:
+        for at in range(0, len(names), NAME_BYTES):
+            yield object_key(self._pod_id, bytes(names[at : at + NAME_BYTES]))
+
+    def _take_all(self, source: SegmentSource, keys: Iterable[str], jobs: int, report: Progress) -> None:
+        for done, (key, content) in enumerate(fetched(source, keys, jobs), start=1):
+            if isinstance(content, bytes):
+                self._look(key, content)
+            else:
+                self._tell(quarantined(key, content))
+            report(done)
+        self._take()
+
+    def _look(self, key: str, content: bytes) -> None:
+        examined = self._examiner.examine(key, content)
+        if isinstance(examined, Quarantined):
+            self._tell(examined)
+            return
+        self._chunk.append(examined)
+        self._bytes += len(content)
+        if len(self._chunk) == SEGMENTS_AT_ONCE or self._bytes >= MAX_BATCH_BYTES:
+            self._take()
+
+    def _take(self) -> None:
+        chunk, self._chunk, self._bytes = self._chunk, [], 0
+        for refused in self._collector.take(chunk) if chunk else ():
+            self._tell(refused)
+
+    def _tell(self, refused: Quarantined) -> None:
+        self.refused += 1
+        if self._is_json:
+            document = {
+                "message_type": "quarantined",
+                "key": refused.key,
+                "reason": refused.reason,
+                "message": refused.sentence,
+            }
+            put_json(document)
+        else:
+            put(f"{refused.reason:<14} {clean(refused.key)}  {clean(refused.sentence)}")
+
+    def summarize(self) -> None:
+        """Say what was done."""
+        told = self._collector.told
+        before = self._before + told.known
+        if self._is_json:
+            document = {
+                "message_type": "summary",
+                "taken": told.taken,
+                "duplicates": told.duplicates,
+                "collected_before": before,
+                "quarantined": self.refused,
+            }
+            put_json(document)
+        say(f"Collected {told.taken} items; {before} were here before.")
+        if told.duplicates:
+            say(f"{told.duplicates} of them were here by another way too; they are logged, and listed once.")
+        if self.refused:
+            say(f"{self.refused} were not taken. They stay in the store; collect again when that is mended.")

@@ -6,6 +6,7 @@ RUN ["python", "-m", "venv", "/app"]
 COPY requirements/run.txt requirements/run.txt
 RUN ["/app/bin/pip", "install", "--no-cache-dir", "--require-hashes", "-r", "requirements/run.txt"]
 COPY pyproject.toml README.md LICENSE ./
+COPY cloud cloud
 COPY contributor_tools contributor_tools
 COPY ingest ingest
 COPY maintainer_tools maintainer_tools

@@ -1,0 +1,139 @@
+"""Placing an object where there is none, exactly once, through a store and a network that fail.
+
+A try whose answer was lost may have been carried out, and the next one then
+meets its own object: the tags tell, because each call's are its own (they hold
+the random uid of its batch). Tries wait for a random time that grows, so that
+those who were refused together do not come back together, and end at a
+deadline. FORMAT.md, "Objects".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from cloud.s3 import AgainError, ExistsError, ask
+from cloud.store_address import StoreAddress
+from vault.errors import MissingError
+
+FIRST_WAIT_SECONDS = 0.05
+MOST_WAIT_SECONDS = 1.0
+DEADLINE_SECONDS = 8.0
+"""No try begins later; with one that begins then, below the 29 s a front door waits for a function."""
+_RANDOM_BYTES = 8
+_RANDOM_RANGE = 1 << 64
+
+_TYPE = "application/octet-stream"
+
+
+class Taken(NamedTuple):
+    """What stood under a key already.
+
+    Attributes:
+        tags: The object's, untrusted; None where the store keeps none.
+    """
+
+    tags: Mapping[str, str] | None
+
+
+class Tools(NamedTuple):
+    """What is placed with.
+
+    Attributes:
+        clock: Monotone seconds.
+        sleep: Waits for so many seconds.
+        entropy: Source of randomness.
+    """
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    entropy: Callable[[int], bytes]
+
+
+class Placing:
+    """One store to put objects into. Several threads use it.
+
+    Args:
+        address: Of the store.
+        clients: One for each way there, of ``make_clients``.
+        tools: Clock and randomness.
+        deadline_seconds: How long after its beginning a call still begins a try.
+    """
+
+    def __init__(
+        self,
+        address: StoreAddress,
+        clients: Sequence[Any],
+        tools: Tools,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        self._address = address
+        self._clients = clients
+        self._tools = tools
+        self._deadline_seconds = deadline_seconds
+
+    def put_new(self, key: str, content: bytes, tags: Mapping[str, str]) -> Taken | None:
+        """Put an object under a key that has none.
+
+        Args:
+            key: Below the address's prefix.
+            content: The object.
+            tags: Its tags, those of no other call.
+
+        Returns:
+            None: this call's object stands there, durable as the store says.
+            Else what stood there before; then nothing was changed.
+
+        Raises:
+            StorageError: The store refuses, or failed until the deadline. In
+                the second case the object may stand there all the same.
+        """
+        began = self._tools.clock()
+        tried = 0
+        while True:
+            try:
+                return self._try(self._clients[tried % len(self._clients)], key, content, tags)
+            except AgainError:
+                tried += 1
+                wait = self._wait_seconds(tried)
+                if self._tools.clock() + wait - began > self._deadline_seconds:
+                    raise
+                self._tools.sleep(wait)
+
+    def _wait_seconds(self, tried: int) -> float:
+        most = min(FIRST_WAIT_SECONDS * (1 << tried), MOST_WAIT_SECONDS)
+        return most * (int.from_bytes(self._tools.entropy(_RANDOM_BYTES), "little") / _RANDOM_RANGE)
+
+    def _try(self, client: Any, key: str, content: bytes, tags: Mapping[str, str]) -> Taken | None:
+        place = {"Bucket": self._address.bucket, "Key": self._address.prefix + key}
+        own = {"Tagging": urlencode(tags)} if self._address.keeps_tags else {}
+        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        try:
+            ask(
+                client.put_object,
+                **place,
+                **own,
+                Body=content,
+                ContentType=_TYPE,
+                ChecksumSHA256=checksum,
+                IfNoneMatch="*",
+            )
+        except ExistsError:
+            return self._look(client, place, tags)
+        return None
+
+    def _look(self, client: Any, place: Mapping[str, str], tags: Mapping[str, str]) -> Taken | None:
+        if not self._address.keeps_tags:
+            return Taken(None)
+        try:
+            found = ask(client.get_object_tagging, **place)
+        except MissingError as exc:
+            # Deleted since the put was refused: it is free again.
+            raise AgainError("the object store had an object and then had none; try again") from exc
+        standing = {entry.get("Key", ""): entry.get("Value", "") for entry in found.get("TagSet", ())}
+        # Only this call knew its tags before the store did.
+        is_own = tags.items() <= standing.items()
+        return None if is_own else Taken(standing)

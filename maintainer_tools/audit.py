@@ -41,7 +41,7 @@ _SHOWN = 50
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of receipts, one a file.",
 )
-@click.option("--log-only", is_flag=True, help="Leave the items closed: much faster, proves less.")
+@click.option("--items", "is_opening", is_flag=True, help="Open every item too, as `check` does: slower.")
 @click.option("--json", "is_json", is_flag=True, help="Print the audit as one JSON object.")
 @click.pass_context
 def audit(
@@ -50,18 +50,20 @@ def audit(
     *,
     since: tuple[Path, ...],
     receipts: Path | None,
-    log_only: bool,
+    is_opening: bool,
     is_json: bool,
 ) -> None:
     """Prove what HOME's pod holds: recompute all of it, and compare it with what was kept elsewhere.
 
-    It does what `check` does, reads on where a vault is refused, says which batches
-    are proven nevertheless and by what, and remembers the newest checkpoint in
-    seen.checkpoint once everything is right. Exit code 3 when something is wrong.
+    Every leaf, header, checkpoint and policy, and that each item is here as it was
+    sealed and logged; opened are items with --items alone. It reads on where a
+    vault is refused, says which batches are proven nevertheless and by what, and
+    remembers the newest checkpoint in seen.checkpoint once everything is right.
+    Exit code 3 when something is wrong.
     """
     found = find_home(home)
     with reading_as_it_is(found, open_identity(found)) as (reader, refusals):
-        made = _audit(found, reader, refusals, since=since, receipts=receipts, is_opening=not log_only)
+        made = _audit(found, reader, refusals, since=since, receipts=receipts, is_opening=is_opening)
         is_moved = _remember(found, reader, made)
     meaning = list(_meaning(made))
     if is_json:
@@ -122,7 +124,7 @@ def _sizes(receipts: Path | None) -> set[int]:
 
 def _remember(home: Home, reader: Reader, made: Audit) -> bool:
     newest = newest_witness(reader)
-    if made.findings or not made.is_opened or newest is None:
+    if made.findings or newest is None:
         return False
     return move_seen(home, newest, reader.policy)
 
@@ -156,7 +158,10 @@ def _meaning(made: Audit) -> Iterator[str]:
     if made.receipts:
         yield f"Receipts: {made.upheld} of {made.receipts} name items that are here as they were accepted."
     if not made.is_opened:
-        yield "Items stayed closed: whether they open, and whose they are, was not looked at."
+        yield (
+            "Items stayed closed: not looked at is whether each opens, is what its contributor committed to, "
+            "has its own name and counts for its own invite. `audit --items` looks."
+        )
 
 
 def _anchoring(made: Audit) -> Iterator[str]:
@@ -193,8 +198,7 @@ def _put(made: Audit, meaning: list[str], *, is_moved: bool) -> None:
     if len(made.findings) > _SHOWN:
         put(f"FAIL  and {len(made.findings) - _SHOWN} more; --json prints all of them")
     erased = f", {made.erased} erased" if made.erased else ""
-    items = f"{made.items} items in " if made.is_opened else ""
-    say(f"Audited {items}{made.batches} batch{'es' * (made.batches != 1)}{erased}.")
+    say(f"Audited {made.items} items in {made.batches} batch{'es' * (made.batches != 1)}{erased}.")
     for sentence in meaning:
         say(clean(sentence))
     if made.findings:

@@ -179,7 +179,7 @@ class Audit(msgspec.Struct):
 
     Attributes:
         batches: Batches the vault holds.
-        items: Items opened and recomputed.
+        items: Items recomputed: opened, or, if none was to be, as they are sealed.
         erased: Items whose sealed bytes were erased.
         is_opened: Whether items were opened at all.
         findings: What is wrong, a sentence each.

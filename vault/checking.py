@@ -2,7 +2,8 @@
 
 Each finding is a sentence; none means that every item opens, is what its
 contributor committed to, stands in its batch, and each batch in the log, and
-that the log is the one its checkpoints say. What a check cannot see: a vault
+that the log is the one its checkpoints say. Items may stay closed: what is
+there is then shown to be what was logged, and no more. What a check cannot see: a vault
 and a log.head put back together to an earlier day; that, and what is proven of
 a vault that opening refuses, is ``vault.auditing``. FORMAT.md, "Reading".
 """
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import Protocol, cast
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import msgspec
 
@@ -28,6 +30,7 @@ from vault.opening import OpenedItem, sealed_by_kid
 from vault.policies import Policy, parse_policy, past_signers
 from vault.reader import Reader, SealedRow, StoredBatch
 from vault.rows import only, typed
+from vault.sealing import SEALED_MORE_BYTES
 from vault.tree import Frontier, Node, leaf_hash, root_of
 
 Progress = Callable[[int], None]
@@ -56,7 +59,7 @@ class Report(msgspec.Struct):
 
     Attributes:
         batches: Batches checked.
-        items: Items opened and recomputed.
+        items: Items recomputed: opened, or, if none was to be, as they are sealed.
         erased: Items whose sealed bytes were erased.
         findings: What is wrong, a sentence each; empty if nothing is.
     """
@@ -90,7 +93,8 @@ class _Check:
         self.next_number = 1
         self.next_seq = 1
         self.statements = 0
-        self.usage: dict[int, Usage] = {}
+        self.usage: defaultdict[int, Usage] = defaultdict(Usage)
+        self.there = Usage()
         self.signers = past_signers(reader.policy)
         self.policies: dict[bytes, Policy] = {}
 
@@ -207,6 +211,9 @@ class _Check:
         named = {recipient.kid for recipient in policy.recipients} if policy else None
         if named is not None and sealed_by_kid(batch.wraps).keys() != named:
             self.find(f"{where}: it is not sealed to exactly the recipients of its policy")
+        # Opening says so itself.
+        if not self.is_opening and hashlib.sha256(batch.wraps).digest() != batch.header.wraps_hash:
+            self.find(f"{where}: its wraps are not those its header names")
 
     def _nodes(self, where: str, nodes: list[Node]) -> None:
         for level, index, node in nodes:
@@ -228,13 +235,24 @@ class _Check:
         rows = self.reader.sealed_items(batch)
         self._tree(where, batch.header, rows)
         self.counted += len(rows)
-        there = [(row, row.sealed) for row in rows if self._is_there(where, batch, row)]
-        if not self.is_opening:
-            return
+        there = [
+            (row, row.sealed)
+            for row in rows
+            if row.sealed is not None and hashlib.sha256(row.sealed).digest() == row.digest
+        ]
+        self.there.items += len(there)
+        self.there.bytes += sum(len(sealed) for _, sealed in there) - len(there) * SEALED_MORE_BYTES
+        if len(there) < len(rows):
+            are_there = {row.place for row, _ in there}
+            self._lacking(where, batch, [row for row in rows if row.place not in are_there])
+        if self.is_opening:
+            self._open(where, batch, there)
+
+    def _open(self, where: str, batch: StoredBatch, there: list[tuple[SealedRow, bytes]]) -> None:
         opened = self.reader.open_batch(batch)
         for row, sealed in there:
             try:
-                faults = self._opened(opened.open_item(row.place, cast(bytes, sealed)), row)
+                faults = self._opened(opened.open_item(row.place, sealed), row)
             except VaultError as exc:
                 self._refused(self._item(where, batch, row), exc)
             else:
@@ -245,17 +263,15 @@ class _Check:
     def _item(where: str, batch: StoredBatch, row: SealedRow) -> str:
         return f"item {batch.first_seq + row.place} ({where})"
 
-    def _is_there(self, where: str, batch: StoredBatch, row: SealedRow) -> bool:
-        """Whether a row has the sealed bytes that were logged; what is wrong if not is noted."""
-        if row.sealed is not None and hashlib.sha256(row.sealed).digest() == row.digest:
-            return True
-        item = self._item(where, batch, row)
-        with self.noting(item):
-            if row.sealed is None:
-                self._erased(item, batch, row)
-            else:
-                self.find(f"{item}: its sealed bytes were altered")
-        return False
+    def _lacking(self, where: str, batch: StoredBatch, rows: list[SealedRow]) -> None:
+        """Say what is wrong with rows that have not the sealed bytes that were logged, if anything is."""
+        for row in rows:
+            item = self._item(where, batch, row)
+            with self.noting(item):
+                if row.sealed is None:
+                    self._erased(item, batch, row)
+                else:
+                    self.find(f"{item}: its sealed bytes were altered")
 
     def _tree(self, where: str, header: Header, rows: list[SealedRow]) -> None:
         if len(rows) != header.count:
@@ -283,10 +299,7 @@ class _Check:
     def _opened(self, item: OpenedItem, row: SealedRow) -> list[str]:
         """Count an item; say what is wrong with it."""
         faults = []
-        self.report.items += 1
-        usage = self.usage.get(item.slot)
-        if usage is None:
-            usage = self.usage[item.slot] = Usage()
+        usage = self.usage[item.slot]
         usage.items += 1
         usage.bytes += len(item.canonical)
         if commitment(item.salt, item.canonical) != row.c:
@@ -303,6 +316,8 @@ class _Check:
 
     def end(self) -> None:
         """Check what only the whole shows: the log's end, counters, views, stray rows."""
+        opened = sum(usage.items for usage in self.usage.values())
+        self.report.items = opened if self.is_opening else self.there.items
         # Without a ledger the vault was refused for it: that is noted already.
         if self.reader.ledger.size and self.frontier.root() != self.reader.ledger.frontier.root():
             self.find("the log does not end where its newest checkpoint says")
@@ -317,8 +332,34 @@ class _Check:
     def _slots(self) -> None:
         rows = self.reader.rows.execute("SELECT slot, items, bytes FROM slot")
         stored = {slot: Usage(count, total) for slot, count, total in typed(rows, list[tuple[int, int, int]])}
-        for slot in sorted(stored.keys() | self.usage.keys()):
-            self._slot(slot, stored.get(slot, Usage()))
+        slots = sorted(stored.keys() | self.usage.keys())
+        miscounted = [slot for slot in slots if self._is_miscounted(slot, stored.get(slot, Usage()))]
+        for slot in miscounted:
+            self.find(f"slot {slot}: its counters are not those of its items")
+        if not miscounted and not self._adds_up(stored.values()):
+            self.find("the slots: their counters do not add up to the items that were logged")
+        for slot in slots:
+            with self.noting(f"slot {slot}"):
+                self.reader.own_view(slot)
+
+    def _is_miscounted(self, slot: int, stored: Usage) -> bool:
+        """Whether a slot's counters cannot be those of its items, as far as these were opened."""
+        found = self.usage.get(slot, Usage())
+        # An item that is erased, or does not open, was counted too.
+        is_short = stored.items < found.items or stored.bytes < found.bytes
+        is_all = self.is_opening and self.report.items == self._logged()
+        return is_short or (is_all and stored != found)
+
+    def _adds_up(self, stored: Iterable[Usage]) -> bool:
+        """Whether all slots together count all items together, which shows without opening any."""
+        logged, there = self._logged(), self.there
+        items, total = 0, 0
+        for usage in stored:
+            items, total = items + usage.items, total + usage.bytes
+        # A repair that counts anew leaves out what is erased.
+        least = logged if self.reader.meta.epoch == 1 else there.items
+        are_bytes = total == there.bytes if there.items == logged else total >= there.bytes
+        return are_bytes and least <= items <= logged
 
     def _stray(self) -> None:
         """Look for rows that belong to nothing; one under a coming key would stop the writer."""
@@ -342,16 +383,6 @@ class _Check:
         for epoch, note in self.reader.meta.earlier.items():
             verify_checkpoint(note, origin_of(policy.pod_id, epoch), policy.vault_logs)
 
-    def _slot(self, slot: int, stored: Usage) -> None:
-        found = self.usage.get(slot, Usage())
-        # An item that is erased, or does not open, was counted too.
-        is_short = stored.items < found.items or stored.bytes < found.bytes
-        is_all = self.report.items == self._logged()
-        if is_short or (is_all and stored != found):
-            self.find(f"slot {slot}: its counters are not those of its items")
-        with self.noting(f"slot {slot}"):
-            self.reader.own_view(slot)
-
 
 def check_vault(
     reader: Reader, progress: Progress, watch: Watch | None = None, *, is_opening: bool = True
@@ -362,8 +393,10 @@ def check_vault(
         reader: A private copy, open.
         progress: Told how many items were checked.
         watch: Told of each batch.
-        is_opening: Whether to open the items. Without it names, views and
-            counters are not recomputed, and what is there is still what was logged.
+        is_opening: Whether to open the items. Without it all is still what was
+            logged, and the counters add up; but what only whoever sealed an item
+            can have done wrong stays unseen: that it opens, its commitment, its
+            name, and which slot it was counted for.
 
     Returns:
         The report; it is complete even when much is wrong.

@@ -21,7 +21,7 @@ from vault.errors import FormatTooNewError, MalformedError
 
 _LE64 = struct.Struct("<Q")
 _LE32 = struct.Struct("<I")
-_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 Atom = str | int | float | bool
 """What an MP map holds under a key, or in a list under a key; integers have 64 bits."""
@@ -131,8 +131,8 @@ def unpae_labelled(joined: bytes, label: bytes, count: int, what: str) -> list[b
 
 def mp(value: Mapping[str, Atom | Sequence[Atom]]) -> bytes:
     """Encode a flat map as canonical MessagePack (``MP``)."""
-    # Python orders str by code point, which is the order of their UTF-8 bytes.
-    return _encoder.encode({key: value[key] for key in sorted(value)})
+    # Deterministic: the encoder orders keys by their UTF-8 bytes.
+    return _encoder.encode(dict(value))
 
 
 def un_mp(encoded: bytes) -> MpMap:
@@ -147,7 +147,7 @@ def un_mp(encoded: bytes) -> MpMap:
         value = _decoder.decode(encoded)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise MalformedError("a flat MessagePack map with text keys was expected") from exc
-    if mp(value) != encoded:
+    if _encoder.encode(value) != encoded:
         raise MalformedError("a MessagePack map is not in its canonical form")
     return value
 

@@ -12,6 +12,7 @@ See FORMAT.md, "A batch".
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ import msgspec
 from vault.encoding import from_le32, from_le64, le32, le64, pae, unpae
 from vault.errors import FormatTooNewError, MalformedError
 from vault.keys import PodId
-from vault.tree import HASH_BYTES, leaf_hash
+from vault.tree import HASH_BYTES, LEAF_PREFIX, leaf_hash
 
 SUITE = 2
 """HPKE base mode with X-Wing, HKDF-SHA256 and AES-256-GCM: the one suite of batch/v1."""
@@ -153,11 +154,13 @@ def item_leaves(
         commitments: Of each item, 32 bytes.
         digests: Of each sealed item, 32 bytes.
     """
-    # What stands before and between what differs is the same bytes for all of them.
-    hash_bytes = le64(HASH_BYTES)
-    head = pae(_LEAF_LABEL, pod_id, uid, le32(0), bytes(HASH_BYTES), bytes(HASH_BYTES))[:-_LEAF_TAIL_BYTES]
+    # What stands before and between what differs is the same bytes for all of them. Spelled out
+    # rather than calling leaf_hash: this is the commit path.
+    between = le64(HASH_BYTES)
+    packed = pae(_LEAF_LABEL, pod_id, uid, le32(0), bytes(HASH_BYTES), bytes(HASH_BYTES))
+    head, sha256 = LEAF_PREFIX + packed[:-_LEAF_TAIL_BYTES], hashlib.sha256
     return [
-        leaf_hash(b"".join((head, le32(index), hash_bytes, c, hash_bytes, digest)))
+        sha256(b"".join((head, le32(index), between, c, between, digest))).digest()
         for index, (c, digest) in enumerate(zip(commitments, digests, strict=True))
     ]
 

@@ -44,9 +44,9 @@ _HEX_ID = re.compile(
     r"\A([0-9a-fA-F]{12})7[0-9a-fA-F]{3}[89abAB][0-9a-fA-F]{15}\Z"
     r"|\A([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}\Z"
 )
-_TIME_MIN = 0x016F5E66E800
+_TIME_MIN = bytes.fromhex("016f5e66e800")
 """2020-01-01 as UUIDv7 milliseconds: below it 48 bits are taken for a hash, not a time."""
-_TIME_MAX = 0x03BB2CC3D800
+_TIME_MAX = bytes.fromhex("03bb2cc3d800")
 """2100-01-01 likewise, exclusive."""
 _NO_TIME = bytes(6)
 
@@ -225,33 +225,36 @@ def is_type_list(value: object) -> bool:
 
 
 _NEVER_STORED = frozenset(("rowid", "dateServerModified"))
-_TYPED_MEMBERS = frozenset(("deleted", "dateCreated", "dateModified"))
+_DATES = ("dateCreated", "dateModified")
+_OWN_TYPED = frozenset(("deleted", *_DATES))
+_REMEMBERED_BYTES = 4_096
+"""Largest canonical item whose names are remembered: bounds what items made by hand take of memory."""
 
 
-@functools.lru_cache(maxsize=1024)
-def _is_stored_name(name: str) -> bool:
-    # A pod has few names and many items.
-    return ITEM_TYPE.match(name) is not None and name not in _NEVER_STORED
+def _are_stored_names(names: tuple[str, ...]) -> bool:
+    return all(map(ITEM_TYPE.match, names)) and _NEVER_STORED.isdisjoint(names)
 
 
-def _is_stored_member(name: str, value: object) -> bool:
-    """Whether ``parse_item`` and a view can have let this member through."""
+# A pod has few lists of names and many items.
+_are_remembered_names = functools.lru_cache(maxsize=256)(_are_stored_names)
+
+
+def _is_stored_value(value: object) -> bool:
+    """Whether ``parse_item`` and a view can have let this value of a property through."""
     kind = type(value)
-    if not _is_stored_name(name) or kind is list:
-        return False
-    if name == "deleted":
-        return value is True
-    if name in {"dateCreated", "dateModified"}:
-        return kind is int and INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]  # an int
-    return kind is str or kind is bool or _is_canonical_number(value)  # type: ignore[arg-type]  # neither: a number
+    if kind is float:
+        # One that is an int64 has that form: see `canonical_number`.
+        is_int64 = value.is_integer() and INT64_MIN <= value <= INT64_MAX  # type: ignore[attr-defined, operator]  # a float
+        return not is_int64 and math.isfinite(value)  # type: ignore[arg-type]  # likewise
+    if kind is int:
+        return INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]  # an int
+    return kind is str or kind is bool
 
 
-def _is_canonical_number(value: float) -> bool:
-    try:
-        canonical = canonical_number("number", value)
-    except ItemError:
-        return False
-    return type(canonical) is type(value)
+def _are_own_members(members: Mapping[str, object]) -> bool:
+    """Likewise of what the item itself has, and properties have not."""
+    dates = [members[name] for name in _DATES if name in members]
+    return members.get("deleted", True) is True and all(type(date) is int for date in dates)
 
 
 def read_canonical(canonical: bytes) -> dict[str, Scalar]:
@@ -267,13 +270,16 @@ def read_canonical(canonical: bytes) -> dict[str, Scalar]:
     """
     members = un_mp(canonical)
     item_type, item_id = members.get("type"), members.get("id")
-    is_item = type(item_type) is str and type(item_id) is str
-    if not is_item or not ITEM_TYPE.match(str(item_type)) or not _ID.match(str(item_id)):
+    if not isinstance(item_type, str) or not isinstance(item_id, str):
         raise MalformedError("a sealed item has no type or no id of their shape")
-    for name, value in members.items():
-        # The first half of this is for speed: most members are texts.
-        is_text = type(value) is str and name not in _TYPED_MEMBERS and _is_stored_name(name)
-        if not is_text and not _is_stored_member(name, value):
+    if not ITEM_TYPE.match(item_type) or not _ID.match(item_id):
+        raise MalformedError("a sealed item has no type or no id of their shape")
+    are_named = _are_remembered_names if len(canonical) <= _REMEMBERED_BYTES else _are_stored_names
+    if not are_named(tuple(members)) or not (_OWN_TYPED.isdisjoint(members) or _are_own_members(members)):
+        raise MalformedError("a sealed item has a member that no item can have")
+    for value in members.values():
+        # The first half is for speed: most values are texts.
+        if type(value) is not str and not _is_stored_value(value):
             raise MalformedError("a sealed item has a member that no item can have")
     return cast("dict[str, Scalar]", members)
 
@@ -292,9 +298,9 @@ def _time_prefix(item_id: str) -> bytes:
     found = _HEX_ID.match(item_id)
     if not found:
         return _NO_TIME
-    digits = found[1] or found[2] + found[3]
+    time = bytes.fromhex(found[1] or found[2] + found[3])
     # A hash used as an id must not show 48 of its bits, and 6 % look like UUIDv7.
-    return bytes.fromhex(digits) if _TIME_MIN <= int(digits, 16) < _TIME_MAX else _NO_TIME
+    return time if _TIME_MIN <= time < _TIME_MAX else _NO_TIME
 
 
 def item_name(name_key: bytes, item_id: str) -> bytes:

@@ -35,6 +35,8 @@ RECIPIENT_BYTES = MLKEM_PUBLIC_BYTES + 32
 ITEM_LABEL = b"item/v1"
 
 DATA_KEY_BYTES = 32
+SEALED_MORE_BYTES = 99
+"""A sealed item is so much longer than its canonical bytes: lengths, label, slot, salt and tag."""
 UID_BYTES = 16
 
 Entropy = Callable[[int], bytes]

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable, Sequence
 from vault.errors import MalformedError, RollbackError
 
 HASH_BYTES = 32
+LEAF_PREFIX = b"\x00"
+"""What is hashed before a leaf's data, so that no leaf is an inner node (RFC 6962 section 2.1)."""
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without leaves (RFC 6962 section 2.1)."""
@@ -37,7 +39,7 @@ _sha256 = hashlib.sha256
 
 def leaf_hash(data: bytes) -> bytes:
     """Return the 32-byte hash of a leaf: SHA-256(00 || data)."""
-    return _sha256(b"\x00" + data).digest()
+    return _sha256(LEAF_PREFIX + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:

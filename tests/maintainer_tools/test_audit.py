@@ -95,14 +95,29 @@ def test_an_empty_pod_has_nothing_to_remember(pod: TestPod) -> None:
 
 
 @pytest.mark.usefixtures("yesterday")
-def test_closed_items_prove_the_log_alone() -> None:
-    """Faster; so nothing is remembered."""
-    code, report = audited("--log-only")
+def test_items_stay_closed_unless_they_are_asked_for(pod: TestPod) -> None:
+    """The audit says what it did not look at, and which flag would; what it proves is remembered."""
+    with pod.forging() as vault:
+        vault.execute("UPDATE item SET name = zeroblob(22) WHERE seq = 7")
 
-    assert code == 0
-    assert (report["items"], report["is_opened"], report["proven"]) == (0, False, [[1, 8]])
-    assert "Items stayed closed" in report["meaning"][-1]
-    assert not SEEN.exists()
+    code, report = audited()
+    opened_code, opened = audited("--items")
+
+    assert (code, report["findings"], report["is_remembered"]) == (0, [], True)
+    assert (report["items"], report["is_opened"], report["proven"]) == (16, False, [[1, 8]])
+    assert report["meaning"][-1].startswith("Items stayed closed: not looked at is whether each opens")
+    assert report["meaning"][-1].endswith("`audit --items` looks.")
+    assert (opened_code, opened["is_opened"], opened["is_remembered"]) == (Exit.FINDINGS, True, False)
+    assert opened["findings"] == ["item 7 (batch 4): its name is not its id's"]
+    assert "Items stayed closed" not in " ".join(opened["meaning"])
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_a_whole_pod_is_whole_with_its_items_open() -> None:
+    """Every item opens."""
+    code, report = audited("--items")
+
+    assert (code, report["findings"], report["items"], report["is_remembered"]) == (0, [], 16, True)
 
 
 def pages_that_changed(yesterday: Path) -> list[int]:
@@ -137,6 +152,19 @@ def test_one_byte_put_back_is_seen_wherever_it_is(yesterday: Path) -> None:
     assert yesterday.exists()
     # A leaf of the trees holds a few batches; a root of one of them, all.
     assert sum(count >= BATCHES - 4 for count in proven) >= 10
+    assert not SEEN.exists()
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_one_slot_row_put_back_is_seen(pod: TestPod) -> None:
+    """Counters of yesterday would let its holder store more than the invite allows."""
+    with pod.forging() as vault:
+        vault.execute("UPDATE slot SET items = 10, bytes = bytes * 10 / 16")
+
+    code, report = audited()
+
+    assert code == Exit.FINDINGS
+    assert report["findings"] == ["the slots: their counters do not add up to the items that were logged"]
     assert not SEEN.exists()
 
 
@@ -265,9 +293,8 @@ def test_file_and_head_put_back_together_are_seen_by_what_was_kept_elsewhere(yes
     succeed("checkpoint", "export", "plants", "paper.checkpoint")
     put_back(yesterday, "vault.db", "log.head")
 
-    alone = succeed("audit", "plants", "--log-only")
+    alone = succeed("audit", "plants")
     code, since = audited("--since", "paper.checkpoint")
-    assert not SEEN.exists()
     shutil.copy("paper.checkpoint", SEEN)
     seen_code, seen = audited()
 
@@ -286,8 +313,8 @@ def test_items_forged_by_a_thief_of_the_log_key_are_seen(pod: TestPod, invite: I
     """Signed, sealed and logged as they should be; but nobody without a slot's key can name an item."""
     put_forged(pod, invite, {"type": "Note", "id": "never-sent", "latinName": "forged"})
 
-    code, report = audited()
-    closed_code, _ = audited("--log-only")
+    code, report = audited("--items")
+    closed_code, _ = audited()
 
     assert code == Exit.FINDINGS
     assert "item 17 (batch 9): its name is not its id's" in report["findings"]
@@ -324,7 +351,8 @@ def test_a_fork_is_seen_by_what_was_kept_elsewhere_alone(pod: TestPod) -> None:
     succeed("checkpoint", "export", "plants", "paper.checkpoint")
     fork(pod, 8)
 
-    alone_code, alone = audited("--log-only")
+    alone_code, alone = audited()
+    SEEN.unlink()
     code, report = audited("--since", "paper.checkpoint")
 
     assert (alone_code, alone["findings"], alone["proven"]) == (0, [], [[1, 8]])
@@ -453,8 +481,8 @@ def test_many_findings_are_counted_on_the_screen(pod: TestPod) -> None:
         vault.execute("UPDATE item SET sealed = zeroblob(length(sealed)), c = zeroblob(32)")
         vault.execute("UPDATE batch SET signature = zeroblob(64), checkpoint = zeroblob(9), wraps = x'00'")
 
-    ended = run("audit", "plants")
-    code, report = audited()
+    ended = run("audit", "plants", "--items")
+    code, report = audited("--items")
 
     assert (ended.code, code) == (Exit.FINDINGS, Exit.FINDINGS)
     assert len(ended.lines) == 51

@@ -46,6 +46,12 @@ def findings(pod: TestPod) -> set[str]:
     return set(pod.check().findings)
 
 
+def closed(pod: TestPod) -> Report:
+    """A check that leaves items closed."""
+    with pod.reader() as reader:
+        return check_vault(reader, lambda _: None, is_opening=False)
+
+
 def test_a_whole_vault_has_no_findings(full: TestPod) -> None:
     """Whatever came through it: several slots, a declaration, batches of each size."""
     assert full.check() == Report(batches=3, items=6, erased=0, findings=[])
@@ -259,6 +265,59 @@ def test_what_was_altered_is_named(full: TestPod, sql: str, expected: set[str]) 
     assert findings(full) == expected
 
 
+UNSEEN_CLOSED = {"name", "no name"}
+"""What only whoever opens items sees; two slots' counters that changed places, too."""
+
+
+@pytest.mark.parametrize(("sql", "expected"), ALTERED.values(), ids=ALTERED)
+def test_what_was_altered_is_seen_with_items_closed(
+    full: TestPod, request: pytest.FixtureRequest, sql: str, expected: set[str]
+) -> None:
+    """All but names: whatever is logged, or counted, is recomputed without opening anything."""
+    with full.forging() as vault:
+        vault.execute(sql)
+
+    assert expected
+    assert bool(closed(full).findings) == (request.node.callspec.id not in UNSEEN_CLOSED)
+
+
+def test_closed_items_are_counted_as_they_are_sealed(full: TestPod) -> None:
+    """Each of them, and none that was erased."""
+    assert closed(full) == Report(batches=3, items=6, erased=0, findings=[])
+    erase(full, 2, signer=full.keys.identity)
+    assert closed(full) == Report(batches=3, items=5, erased=1, findings=[])
+
+
+def test_wraps_nobody_logged_are_seen_with_items_closed(full: TestPod) -> None:
+    """To the same recipients: nothing would open any more."""
+    with full.forging() as vault:
+        ((wraps,),) = vault.execute("SELECT wraps FROM batch WHERE batch = 1").fetchall()
+        vault.execute("UPDATE batch SET wraps = ? WHERE batch = 1", (wraps[:-1] + bytes([wraps[-1] ^ 1]),))
+
+    assert closed(full).findings == ["batch 1: its wraps are not those its header names"]
+
+
+@pytest.mark.parametrize("is_opening", [True, False])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE slot SET items = items - 1 WHERE slot = 1",
+        "UPDATE slot SET items = items + 1 WHERE slot = 2",
+        "INSERT INTO slot VALUES (9, 1, 1, NULL)",
+        "UPDATE slot SET bytes = 1",
+    ],
+)
+def test_counters_put_back_beside_an_erased_item_are_seen(
+    full: TestPod, sql: str, *, is_opening: bool
+) -> None:
+    """Whose it was nobody sees any more; that it was counted once, everybody."""
+    erase(full, 2, signer=full.keys.identity)
+    with full.forging() as vault:
+        vault.execute(sql)
+
+    assert (full.check() if is_opening else closed(full)).findings
+
+
 def test_items_that_changed_places_are_named(full: TestPod) -> None:
     """Everything of theirs moved; only the batch knows the order."""
     with full.forging() as vault:
@@ -297,6 +356,7 @@ def test_sealed_bytes_with_a_digest_made_to_fit_are_named(full: TestPod) -> None
     assert findings(full) == {
         "batch 1: its items are not those its header names",
         "item 2 (batch 1): item 1 of a batch does not open: it was altered or moved",
+        "the slots: their counters do not add up to the items that were logged",
     }
 
 

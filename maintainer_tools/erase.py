@@ -12,7 +12,8 @@ import msgspec
 from maintainer_tools.alone import require_served
 from maintainer_tools.asking import agrees
 from maintainer_tools.carrying_out import carry_out, settle_requests
-from maintainer_tools.console import put_json, put_table, say
+from maintainer_tools.console import clean, put_json, put_table, say
+from maintainer_tools.erased_before import ErasedBefore, erased_before
 from maintainer_tools.exits import Exit
 from maintainer_tools.exporting import require_sender
 from maintainer_tools.finding import fits, the_one
@@ -30,6 +31,18 @@ _NOT_REACHED = (
 )
 
 
+class Choice(msgspec.Struct, frozen=True):
+    """What was selected.
+
+    Attributes:
+        items: In the order in which they came.
+        before: What was erased before, and is asked for by its id.
+    """
+
+    items: list[StoredItem]
+    before: list[ErasedBefore] = []
+
+
 class Selection(msgspec.Struct, frozen=True):
     """Which items are to go; one of the three.
 
@@ -43,8 +56,8 @@ class Selection(msgspec.Struct, frozen=True):
     sender: str | None
     is_withdrawn: bool
 
-    def choose(self, reader: Reader) -> list[StoredItem]:
-        """Find them, in the order in which they came.
+    def choose(self, reader: Reader) -> Choice:
+        """Find them.
 
         Raises:
             MissingError: There is no such item or invite.
@@ -52,20 +65,27 @@ class Selection(msgspec.Struct, frozen=True):
         """
         require_sender(reader, self.sender)
         if self.is_withdrawn:
-            return _withdrawn(reader)
+            return Choice(_withdrawn(reader))
         if self.sender is not None:
-            return [_without_values(item) for item in _all(reader) if item.slot_name == self.sender]
-        return _with_duplicates(reader, _named(reader, self.ids))
+            return Choice([_without_values(item) for item in _all(reader) if item.slot_name == self.sender])
+        choice = _named(reader, self.ids)
+        return msgspec.structs.replace(choice, items=_with_duplicates(reader, choice.items))
 
 
-def _named(reader: Reader, ids: Sequence[str]) -> list[StoredItem]:
+def _named(reader: Reader, ids: Sequence[str]) -> Choice:
     candidates: dict[str, list[StoredItem]] = {wanted: [] for wanted in ids}
     for item in reader.items():
         for wanted, found in candidates.items():
             if fits(item, wanted):
                 found.append(_without_values(item))
-    by_seq = {item.seq: item for item in (the_one(found, wanted) for wanted, found in candidates.items())}
-    return [by_seq[seq] for seq in sorted(by_seq)]
+    by_seq, before = {}, {}
+    for wanted, found in candidates.items():
+        gone = [] if found else list(erased_before(reader, wanted))
+        before.update({each.full_id: each for each in gone})
+        if not gone:
+            item = the_one(found, wanted)
+            by_seq[item.seq] = item
+    return Choice([by_seq[seq] for seq in sorted(by_seq)], list(before.values()))
 
 
 def _all(reader: Reader) -> Iterator[StoredItem]:
@@ -129,12 +149,14 @@ def erase(
     require_served(found)
     with reading(home) as reader:
         left = settle_requests(found.pod, reader)
-        chosen = selection.choose(reader)
+        choice = selection.choose(reader)
+        chosen = choice.items
         erased_ms = now_ms()
         statements = [reader.sign_erasure(item, erased_ms) for item in chosen]
         identity = reader.identity
     if left:
         say(f"{left} earlier requests wait for the server: it does them when the next item comes.")
+    _tell_before(choice.before, is_json=is_json)
     _put_chosen(chosen, is_json=is_json)
     if not chosen or is_dry:
         _end(chosen, "nothing" if not chosen else "dry run", is_json=is_json)
@@ -143,6 +165,13 @@ def erase(
         say("Nothing was erased.")
         sys.exit(Exit.FAILED)
     _end(chosen, "erased" if carry_out(found, identity, statements) else "pending", is_json=is_json)
+
+
+def _tell_before(before: list[ErasedBefore], *, is_json: bool) -> None:
+    for each in before:
+        say(f"{clean(each.full_id)} was erased before, {iso(each.ms)}.")
+        if is_json:
+            put_json({"message_type": "erased before", "full_id": each.full_id, "erased": each.ms})
 
 
 def _put_chosen(chosen: list[StoredItem], *, is_json: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.console import clean, put
+from maintainer_tools.erased_before import erased_before
 from maintainer_tools.exporting import line_of
 from maintainer_tools.finding import fits, the_one
 from maintainer_tools.listing import Schema, fields
@@ -30,7 +31,8 @@ def show(home: Path, item_id: str, *, is_json: bool) -> None:
     the exit code is 2.
     """
     with reading(home) as reader:
-        found = the_one([item for item in reader.items() if fits(item, item_id)], item_id)
+        candidates = [item for item in reader.items() if fits(item, item_id)]
+        found = the_one(candidates, item_id, [] if candidates else list(erased_before(reader, item_id)))
         schema = schema_of(reader)
     if is_json:
         sys.stdout.buffer.write(line_of(found))

@@ -17,8 +17,11 @@ from vault.header import parse_header
 from vault.rows import Rows, typed
 
 _BY_NAME = "SELECT sealed IS NULL FROM item WHERE name = ?"
-_BY_SEQ = "SELECT seq, sealed IS NULL, c, digest FROM item WHERE seq = ?"
+_ROW = "SELECT seq, sealed IS NULL, c, digest FROM item"
+_BY_SEQ = _ROW + " WHERE seq = ?"
+_WHOLE_BY_NAME = _ROW + " WHERE name = ?"
 _BATCH = "SELECT first_seq, header FROM batch WHERE uid = ?"
+_BATCH_WITH = "SELECT first_seq, header FROM batch WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1"
 _STATEMENT = "SELECT statement FROM erasure WHERE seq = ?"
 
 
@@ -54,6 +57,28 @@ def is_erased_by_name(rows: Rows, name: bytes) -> bool | None:
     """
     found = typed(rows.execute(_BY_NAME, (name,)), list[tuple[int]])
     return bool(found[0][0]) if found else None
+
+
+def find_by_name(rows: Rows, name: bytes) -> Whereabouts | None:
+    """Find the item of one slot and id; None if it never came.
+
+    Args:
+        rows: The vault.
+        name: 22 bytes.
+
+    Raises:
+        DamagedError: A page fails its checks, or a row is not of its types.
+        MalformedError: The header of its batch is not of its format.
+    """
+    found = typed(rows.execute(_WHOLE_BY_NAME, (name,)), list[tuple[int, int, bytes, bytes]])
+    if not found:
+        return None
+    seq, is_erased, c, digest = found[0]
+    batch = typed(rows.execute(_BATCH_WITH, (seq,)), list[tuple[int, bytes]])
+    if not batch or seq - batch[0][0] >= parse_header(batch[0][1]).count:
+        return None
+    first_seq, header = batch[0]
+    return Whereabouts(seq, seq - first_seq, bool(is_erased), c, digest, header)
 
 
 def find_by_place(rows: Rows, uid: bytes, index: int) -> Whereabouts | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from maintainer_tools.carrying_out import STATEMENTS_A_REQUEST, carry_out, pending_requests
+from maintainer_tools.exits import Exit
 from maintainer_tools.homes import find_home
 from tests.ingest.test_requests import server_is_closed
 from tests.support.maintaining import RECEIVED_MS, put, put_forged, run, submissions, succeed, writer_of
@@ -156,6 +158,51 @@ def test_ids_are_those_of_show(pod: TestPod, invite: Invite) -> None:
     ended = succeed("erase", "plants", "school/rose-1", "school/rose-1", "--yes")
     assert ended.err.startswith("Erased 1 item. ")
     assert _ids() == ["field-team/rose-1"]
+
+
+def test_what_was_erased_before_is_said_with_its_time(pod: TestPod, invite: Invite) -> None:
+    """By its whole id, whichever invite it came with; what else is named goes nevertheless."""
+    school = pod.invite("school")
+    put(pod, invite, ROSE, OAK)
+    put(pod, school, ROSE)
+    succeed("erase", "plants", "field-team/rose-1", "--yes")
+    succeed("erase", "plants", "school/rose-1", "--yes")
+
+    again = succeed("erase", "plants", "field-team/rose-1", "--yes")
+    several = succeed("erase", "plants", "rose-1", "oak-01", "--yes", "--json")
+    shown = run("show", "plants", "rose-1")
+
+    assert again.lines == []
+    assert re.fullmatch(
+        r"field-team/rose-1 was erased before, 20[0-9-]+T[0-9:.]+Z\.\nNothing to erase\.\n", again.err
+    )
+    told = [json.loads(line) for line in several.lines]
+    assert [(each["message_type"], each.get("full_id")) for each in told] == [
+        ("erased before", "field-team/rose-1"),
+        ("erased before", "school/rose-1"),
+        ("item", None),
+        ("summary", None),
+    ]
+    assert (told[2]["id"], told[3]["items"]) == ("oak-01", 1)
+    assert shown.code == 10
+    assert "field-team/rose-1 was erased 20" in shown.err
+    assert "school/rose-1 was erased 20" in shown.err
+    assert "no item nobody/rose-1" in run("erase", "plants", "nobody/rose-1", "--yes").err
+    assert "no item school/oak-01" in run("erase", "plants", "school/oak-01", "--yes").err
+    assert "no item ?" in run("erase", "plants", "?", "--yes").err
+
+
+def test_an_item_that_is_gone_without_a_statement_is_not_said_to_be_erased(
+    pod: TestPod, invite: Invite
+) -> None:
+    """It is lost, and every command that reads says so."""
+    put(pod, invite, ROSE)
+    succeed("erase", "plants", "rose-1", "--yes")
+    with pod.forging() as vault:
+        vault.execute("DELETE FROM erasure")
+    ended = run("erase", "plants", "rose-1", "--yes")
+    assert ended.code == Exit.DAMAGED
+    assert "gone without a statement" in ended.err
 
 
 def test_a_copy_is_not_where_one_erases(pod: TestPod, invite: Invite) -> None:

@@ -11,7 +11,7 @@ from tests.vault.test_erasing import statements_of
 from vault.errors import DamagedError
 from vault.items import item_name
 from vault.policies import past_signers
-from vault.whereabouts import erased_ms, find_by_place, is_erased_by_name
+from vault.whereabouts import erased_ms, find_by_name, find_by_place, is_erased_by_name
 
 
 @pytest.fixture
@@ -34,6 +34,8 @@ def test_by_name_and_by_place_alike(pod: TestPod) -> None:
         name_key = reader.slots[1].name_key
         named = [is_erased_by_name(reader.rows, item_name(name_key, f"item-{number}")) for number in range(3)]
         assert named == [False, True, None]
+        whole = [find_by_name(reader.rows, item_name(name_key, f"item-{number}")) for number in range(3)]
+        assert whole == [*(find_by_place(reader.rows, batch.uid, index) for index in (0, 1)), None]
         first, second = (find_by_place(reader.rows, batch.uid, index) for index in (0, 1))
         assert first
         assert second
@@ -43,6 +45,19 @@ def test_by_name_and_by_place_alike(pod: TestPod) -> None:
         assert find_by_place(reader.rows, bytes(16), 0) is None
         with pytest.raises(DamagedError, match="not signed by a maintainer"):
             erased_ms(reader.rows, second, [])
+
+
+def test_an_item_whose_batch_was_taken_out_is_nowhere(pod: TestPod) -> None:
+    """The first of them, or one between others."""
+    slot = pod.slots["field-team"]
+    with pod.writer() as writer:
+        for number in (2, 3):
+            writer.commit(pod.policy, [pod.submission(slot, id=f"item-{number}", text="x")])
+    for batch, item_id in ((2, "item-2"), (1, "item-0")):
+        with pod.forging() as connection:
+            connection.execute("DELETE FROM batch WHERE batch = ?", (batch,))
+        with pod.reader() as reader:
+            assert find_by_name(reader.rows, item_name(reader.slots[1].name_key, item_id)) is None
 
 
 def test_a_row_that_was_taken_out_is_nowhere(pod: TestPod) -> None:

@@ -19,6 +19,7 @@ from maintainer_tools.witnesses import load_seen, load_witness, move_seen
 from vault.auditing import Audit, Auditor, Range, head_witness, newest_witness
 from vault.errors import StorageError, VaultError
 from vault.ledger import read_log_head
+from vault.notes import read_checkpoint
 from vault.reader import Reader
 from vault.witness import SEEN_FILE, Witness
 
@@ -39,7 +40,7 @@ _SHOWN = 50
     "--receipts",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of receipts, one a file.",
+    help="A folder of receipts, one a file; what each was refreshed to counts too.",
 )
 @click.option("--items", "is_opening", is_flag=True, help="Open every item too, as `check` does: slower.")
 @click.option("--json", "is_json", is_flag=True, help="Print the audit as one JSON object.")
@@ -118,7 +119,9 @@ def _sizes(receipts: Path | None) -> set[int]:
     for path in receipt_files(receipts) if receipts else ():
         # What is wrong with one is said when it is compared.
         with contextlib.suppress(VaultError):
-            sizes.add(read_receipt(path).batch)
+            file = read_receipt(path)
+            sizes.add(file.receipt.batch)
+            sizes.update(read_checkpoint(refresh.checkpoint).size for refresh in file.refreshes)
     return sizes
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from vault.disk import storage_error
 from vault.files import read_file
-from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, parse_receipt_file
-from vault.receipts import Receipt
+from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, ReceiptFile, parse_receipt_file
 
 _ITEM_SUFFIX = ".json"
 """Beside a receipt the item may lie, as it was sent."""
@@ -31,10 +30,10 @@ def receipt_files(folder: Path) -> Iterator[Path]:
         raise storage_error(folder, exc) from exc
 
 
-def read_receipt(path: Path) -> Receipt:
-    """Read a receipt file, or the value of the header as it was kept.
+def read_receipt(path: Path) -> ReceiptFile:
+    """Read a receipt file with its refreshes, or the value of the header as it was kept.
 
     Raises:
         VaultError: As ``vault.receipt_files.parse_receipt_file``, or it cannot be read.
     """
-    return parse_receipt_file(read_file(path, MAX_RECEIPT_FILE_BYTES)).receipt
+    return parse_receipt_file(read_file(path, MAX_RECEIPT_FILE_BYTES))

@@ -30,9 +30,10 @@ from vault.errors import (
     VaultError,
 )
 from vault.ledger import node_at
-from vault.notes import Checkpoint
+from vault.notes import Checkpoint, epoch_of
 from vault.reader import Reader, StoredBatch
-from vault.receipts import Receipt, verify_receipt
+from vault.receipt_files import ReceiptFile, verify_receipt_file
+from vault.receipts import Receipt
 from vault.rows import typed
 from vault.tree import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash
 from vault.witness import History, Witness, compare, kept_batches, read_witness
@@ -213,7 +214,7 @@ class Auditor:
         refusals: Those.
         witnesses: Checkpoints kept elsewhere.
         head: log.head's, if it is one.
-        sizes: Of further checkpoints that will be compared: those in receipts.
+        sizes: Of further checkpoints that will be compared: those in receipts and their refreshes.
     """
 
     def __init__(
@@ -279,8 +280,8 @@ class Auditor:
             self._proof.prove(witness)
         return fault is None
 
-    def receipt(self, name: str, read: Callable[[], Receipt]) -> None:
-        """Compare the vault with one receipt; after ``run``.
+    def receipt(self, name: str, read: Callable[[], ReceiptFile]) -> None:
+        """Compare the vault with one receipt, and all it was refreshed to; after ``run``.
 
         Args:
             name: What to call it in sentences.
@@ -300,22 +301,29 @@ class Auditor:
         else:
             self.audit.upheld += 1
 
-    def _receipt(self, name: str, receipt: Receipt) -> None:
-        policy = self._reader.policy
-        found = verify_receipt(
-            receipt, pod_id=policy.pod_id, log_keys=policy.vault_logs, function_keys=policy.function_logs
+    def _receipt(self, name: str, file: ReceiptFile) -> None:
+        policy, receipt = self._reader.policy, file.receipt
+        found = verify_receipt_file(
+            file, pod_id=policy.pod_id, log_keys=policy.vault_logs, function_keys=policy.function_logs
         )
-        here = self._batch_of(found.header.uid, receipt.header)
-        witness = Witness(
-            f"receipt {name}", found.epoch, receipt.batch, found.checkpoint.root, receipt.checkpoint
-        )
-        kept = self._history.kept.get(found.epoch, 0)
-        # A batch behind one that a repair left out has another number now; its header is logged anew.
-        if found.epoch >= self._history.epoch or receipt.batch <= kept:
-            compare(witness, self._history)
-            self._proof.prove(witness)
-            self.audit.witnessed = max(self.audit.witnessed, witness.size)
+        here = self._batch_of(found.receipt.header.uid, receipt.header)
+        notes = [receipt.checkpoint, *(refresh.checkpoint for refresh in file.refreshes)]
+        for note, checkpoint in zip(notes, found.checkpoints, strict=True):
+            epoch = epoch_of(checkpoint.origin, policy.pod_id)
+            self._held(Witness(f"receipt {name}", epoch, checkpoint.size, checkpoint.root, note))
         self._require_item(here, receipt)
+
+    def _held(self, witness: Witness) -> None:
+        """Compare with a receipt's checkpoint, its own or a refresh's."""
+        history = self._history
+        # A batch behind one that a repair left out has another number now; its header is logged anew.
+        if witness.epoch < history.epoch and witness.size > history.kept.get(witness.epoch, 0):
+            return
+        if witness.epoch == history.epoch:
+            self.audit.missing = max(self.audit.missing, witness.size - history.size)
+        compare(witness, history)
+        self._proof.prove(witness)
+        self.audit.witnessed = max(self.audit.witnessed, witness.size)
 
     def _batch_of(self, uid: bytes, packed: bytes) -> int:
         """first_seq of the batch with a header."""

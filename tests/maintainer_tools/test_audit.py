@@ -18,6 +18,7 @@ from vault.ledger import Ledger
 from vault.links import Invite
 from vault.notes import origin_of
 from vault.policies import load_policy
+from vault.receipt_files import format_receipt_file, parse_receipt_file
 from vault.receipts import Receipt, decode_receipt, encode_receipt
 from vault.tree import Frontier, leaf_hash
 from vault.wal import FRAME_BYTES, HEADER_BYTES, PAGE_BYTES
@@ -55,15 +56,20 @@ def joined(report: Any) -> str:
     return "\n".join(report["findings"])
 
 
-def receipt_of(pod: TestPod, invite: Invite, number: int) -> Receipt:
-    """A new item's receipt."""
-    (submission,) = submissions(pod, invite, [{**TEXT, "id": f"receipt-{number}"}])
+def receipt_line(pod: TestPod, invite: Invite, item_id: str) -> bytes:
+    """An item's receipt, as it is answered; a retry is given the same."""
+    (submission,) = submissions(pod, invite, [{**TEXT, "id": item_id}])
     writer = writer_of(pod, invite)
     wanted = msgspec.structs.replace(submission, wants_receipt=True)
     (answer,) = writer.commit(load_policy(pod.folder), [wanted])
     assert writer.close()
     assert answer.receipt
-    return decode_receipt(answer.receipt)
+    return answer.receipt.encode()
+
+
+def receipt_of(pod: TestPod, invite: Invite, number: int) -> Receipt:
+    """A new item's receipt."""
+    return decode_receipt(receipt_line(pod, invite, f"receipt-{number}").decode())
 
 
 @pytest.mark.usefixtures("yesterday")
@@ -393,6 +399,68 @@ def test_a_receipt_shows_what_was_put_back(pod: TestPod, invite: Invite, yesterd
     assert report["findings"] == ["receipt late: the batch with its item is missing from this vault"]
     assert (report["receipts"], report["upheld"]) == (1, 0)
     assert not SEEN.exists()
+
+
+@pytest.fixture
+def refreshed(pod: TestPod, invite: Invite, yesterday: Path) -> Path:
+    """A folder with the receipt of an item in batch 1, refreshed to all nine batches of today."""
+    old = Path("old.json")
+    old.write_bytes(receipt_line(pod, invite, "item-1-1"))
+    receipt_of(pod, invite, 1)
+    assert run("receipt", "refresh", "plants", old).code == 0
+    folder = Path("receipts")
+    folder.mkdir()
+    old.rename(folder / "old")
+    assert yesterday.exists()
+    return folder
+
+
+def test_what_a_receipt_was_refreshed_to_is_a_witness_too(refreshed: Path) -> None:
+    """It covers more than the receipt's own checkpoint, of batch 1."""
+    code, report = audited("--receipts", refreshed)
+
+    assert (code, report["findings"]) == (0, [])
+    assert (report["upheld"], report["witnessed"]) == (1, 9)
+
+
+def test_a_refresh_shows_what_was_put_back(refreshed: Path, yesterday: Path) -> None:
+    """The receipt's item is here as ever; four batches of the log that it was refreshed in are not."""
+    put_back(yesterday, "vault.db", "log.head")
+
+    code, report = audited("--receipts", refreshed)
+
+    assert code == Exit.FINDINGS
+    (finding,) = report["findings"]
+    assert finding.startswith("receipt old: the vault holds 5 batches, receipt old has seen 9: 4 are missing")
+    assert (report["missing"], report["upheld"], report["proven"]) == (4, 0, [[1, 5]])
+    assert not SEEN.exists()
+
+
+def test_a_refresh_shows_a_fork(pod: TestPod, refreshed: Path) -> None:
+    """Batch 9 was logged anew, with another time; batch 1 and its receipt are as they were."""
+    fork(pod, 9)
+
+    code, report = audited("--receipts", refreshed)
+
+    assert code == Exit.FINDINGS
+    assert "not the one receipt old has seen at 9 batches: it was forked" in joined(report)
+    assert report["witnessed"] == 1
+
+
+def test_a_refresh_that_does_not_hold_upholds_nothing(refreshed: Path) -> None:
+    """Nor does it hide behind the receipt before it."""
+    file = parse_receipt_file((refreshed / "old").read_bytes())
+    (refresh,) = file.refreshes
+    altered = msgspec.structs.replace(refresh, consistency=(bytes(32), *refresh.consistency[1:]))
+    (refreshed / "old").write_bytes(
+        format_receipt_file(msgspec.structs.replace(file, refreshes=(refresh, altered)))
+    )
+
+    code, report = audited("--receipts", refreshed)
+
+    assert code == Exit.FINDINGS
+    assert report["findings"][0].startswith("receipt old: ")
+    assert report["upheld"] == 0
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from vault.auditing import Audit, Auditor, Ranges, joined
 from vault.errors import StorageError, VaultError
 from vault.pod import PodFolder
 from vault.reader import open_reader
-from vault.receipts import Receipt
+from vault.receipt_files import ReceiptFile
 from vault.snapshot import private_snapshot
 
 
@@ -96,7 +96,7 @@ def test_what_the_system_refuses_of_a_row_is_no_finding(
 def test_what_the_system_refuses_of_a_receipt_is_no_finding(grown: TestPod) -> None:
     """The vault is not at fault."""
 
-    def read() -> Receipt:
+    def read() -> ReceiptFile:
         raise StorageError("receipt: the operating system refused")
 
     with grown.reader() as reader:

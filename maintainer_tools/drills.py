@@ -30,7 +30,7 @@ class _Versioned(msgspec.Struct):
     format: int
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One set of shares, the newest made or tried.
 
     Attributes:
@@ -42,8 +42,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     format: Annotated[int, msgspec.Meta(ge=1)]
-    recipient: str
-    set: str
+    recipient: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    set: Annotated[str, msgspec.Meta(pattern=r"\A[a-z]+ [a-z]+\Z")]
     made_ms: int | None = None
     drilled_ms: int | None = None
 

@@ -65,6 +65,26 @@ def identity_from_shares(pod: PodFolder, files: Sequence[Path]) -> Given:
     return Given(identity, policy, sheets[0].share.set, len(sheets))
 
 
+def fitting(text: str, others: Sequence[Sheet], pod_id: PodId) -> Sheet:
+    """Read one more share, which goes with the others and is of this pod.
+
+    Args:
+        text: Untrusted; a sheet, or the words of one share.
+        others: Those before it.
+        pod_id: The pod's.
+
+    Raises:
+        ForeignPodError: The sheet is of another pod.
+        MalformedError: The share is not whole, or of another set.
+        FormatTooNewError: It is a sheet of a later version.
+    """
+    sheet = parse_sheet(text)
+    if sheet.pod_id is not None and sheet.pod_id != pod_id:
+        raise ForeignPodError(f"this share is of another pod, whose id begins {sheet.pod_id.hex()[:16]}")
+    require_fits(sheet.share, [other.share for other in others])
+    return sheet
+
+
 def _require_opens(policy: Policy, identity: Identity, pod: PodFolder, *, is_named: bool) -> None:
     try:
         check_signer(policy, identity.signer)
@@ -83,7 +103,7 @@ def _read(files: Sequence[Path], pod_id: PodId) -> list[Sheet]:
     sheets: list[Sheet] = []
     for path in files:
         with naming(path):
-            sheets.append(_fitting(_text_of(path), sheets, pod_id))
+            sheets.append(fitting(_text_of(path), sheets, pod_id))
     return sheets
 
 
@@ -99,20 +119,11 @@ def _ask_one(prompt: str, others: Sequence[Sheet], pod_id: PodId) -> Sheet:
     while True:
         typed = ask_line(prompt)
         try:
-            return _fitting(typed, others, pod_id)
+            return fitting(typed, others, pod_id)
         except VaultError as exc:
             if not sys.stdin.isatty():
                 raise
             say(f"{clean(str(exc))}. Once more:")
-
-
-def _fitting(text: str, others: Sequence[Sheet], pod_id: PodId) -> Sheet:
-    """Read one more share, which goes with the others and is of this pod."""
-    sheet = parse_sheet(text)
-    if sheet.pod_id is not None and sheet.pod_id != pod_id:
-        raise ForeignPodError(f"this share is of another pod, whose id begins {sheet.pod_id.hex()[:16]}")
-    require_fits(sheet.share, [other.share for other in others])
-    return sheet
 
 
 def _text_of(path: Path) -> str:

@@ -113,6 +113,7 @@ def parse_sheet(text: str) -> Sheet:
         MalformedError: There is no share on it; which word is at fault is said
             if it can be told.
     """
+    text = text.replace("\r\n", "\n")
     versions = _FIRST_LINE.findall(text)
     if not versions:
         return Sheet(read_share(text), None)

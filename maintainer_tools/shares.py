@@ -172,7 +172,7 @@ def _mixed() -> MalformedError:
 
 
 def _is_number(word: str) -> bool:
-    return word.rstrip(".:)").isdigit()
+    return word.isascii() and word.rstrip(".:)").isdigit()
 
 
 def _require_known(words: Sequence[str]) -> None:

@@ -12,23 +12,23 @@ from vault.errors import MissingError, RollbackError
 from vault.files import read_file, replace_file
 from vault.policies import Policy
 from vault.reader import Reader
-from vault.witness import MAX_WITNESS_BYTES, SEEN_FILE, Witness, compare, history_of, read_witness
+from vault.witness import MAX_WITNESS_BYTES, SEEN_FILE, Witness, compare, history_of, parse_witness_file
 
 
 def load_witness(path: Path, source: str, policy: Policy) -> Witness:
     """Read a file with a checkpoint of a pod's log.
 
     Args:
-        path: Of the file. White space at its end, as a scanner leaves it, is no part of it.
+        path: Of the file.
         source: What to call it in sentences.
         policy: The pod's.
 
     Raises:
         MissingError: There is none.
-        VaultError: As ``vault.witness.read_witness``.
+        VaultError: As ``vault.witness.parse_witness_file``.
     """
-    note = read_file(path, MAX_WITNESS_BYTES).rstrip().replace(b"\r\n", b"\n") + b"\n"
-    return read_witness(note, source, pod_id=policy.pod_id, log_keys=policy.vault_logs)
+    content = read_file(path, MAX_WITNESS_BYTES)
+    return parse_witness_file(content, source, pod_id=policy.pod_id, log_keys=policy.vault_logs)
 
 
 def load_seen(home: Path, policy: Policy) -> Witness | None:

@@ -52,6 +52,19 @@ class Witness(msgspec.Struct, frozen=True):
         return self.epoch, self.size
 
 
+def parse_witness_file(content: bytes, source: str, *, pod_id: PodId, log_keys: Sequence[bytes]) -> Witness:
+    """Accept a checkpoint as a file holds it, or a scanner gave it: see ``read_witness``.
+
+    Args:
+        content: Untrusted. White space at its end is no part of it, and CR LF is LF.
+        source: What to call it in sentences.
+        pod_id: The pod.
+        log_keys: Public keys of which one must have signed it.
+    """
+    note = content.rstrip().replace(b"\r\n", b"\n") + b"\n"
+    return read_witness(note, source, pod_id=pod_id, log_keys=log_keys)
+
+
 class History(msgspec.Struct, frozen=True):
     """What a vault says of its log, to be compared with witnesses.
 

@@ -25,6 +25,7 @@ from vault.items import (
 )
 from vault.keys import DatabaseKey, LogKey, OwnerKey, PodId, parse_hex_32
 from vault.links import format_invite, parse_invite
+from vault.meta import Meta
 from vault.opening import Identity, OpenedBatch, open_slot_secrets
 from vault.pod import PodConfig, parse_pod_toml
 from vault.policies import check_successor, parse_policy
@@ -34,7 +35,9 @@ from vault.rekeying import parse_rotation
 from vault.requests import Hold, parse_request, request_bytes
 from vault.sealing import Recipient
 from vault.slots import NONCE_BYTES, Slot, lookup_of, open_slot, wrap_file_key
+from vault.tree import leaf_hash, root_of
 from vault.views import open_view, seal_view
+from vault.witness import History, Witness, compare, kept_batches, parse_witness_file
 
 MINIMUM = 1_400
 """Vectors of format 1; a later format adds to them."""
@@ -419,3 +422,37 @@ def test_rotations(vector: Vector) -> None:
             parse_rotation(vector["line"], identity, of)
         return
     assert parse_rotation(vector["line"], identity, of).reveal().hex() == vector["file_key"]
+
+
+@pytest.mark.parametrize("vector", cases("witnesses/files"))
+def test_witnesses(vector: Vector) -> None:
+    """A checkpoint that was kept elsewhere, as a file or a scanner gives it."""
+    content, keys = vector["content"].encode(), [unhex(key) for key in vector["log_keys"]]
+    of = PodId(unhex(vector["pod_id"]))
+    if "error" in vector:
+        with refusal(vector):
+            parse_witness_file(content, "a file", pod_id=of, log_keys=keys)
+        return
+    found = parse_witness_file(content, "a file", pod_id=of, log_keys=keys)
+    expected = vector["witness"]
+    assert (found.epoch, found.size, found.root.hex()) == (
+        expected["epoch"],
+        expected["size"],
+        expected["root"],
+    )
+
+
+@pytest.mark.parametrize("vector", cases("witnesses/held"))
+def test_what_a_vault_holds(vector: Vector) -> None:
+    """By the log's own leaves, and what each repair has kept."""
+    leaves = [leaf_hash(unhex(leaf)) for leaf in vector["leaves"]]
+    ends = {int(epoch): note.encode() for epoch, note in vector["ends"].items()}
+    kept = kept_batches(Meta(PodId(bytes(32)), vector["epoch"], ends), len(leaves))
+    history = History(vector["epoch"], len(leaves), kept, lambda size, root: root_of(leaves[:size]) == root)
+    given = vector["witness"]
+    witness = Witness("a witness", given["epoch"], given["size"], unhex(given["root"]), b"")
+    if "error" in vector:
+        with refusal(vector):
+            compare(witness, history)
+        return
+    compare(witness, history)

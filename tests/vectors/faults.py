@@ -91,6 +91,21 @@ def erased(signer: Identity, index: int = 1) -> Fault:
     return fault
 
 
+def _both(one: Fault, other: Fault) -> Fault:
+    def fault(connection: apsw.Connection) -> None:
+        one(connection)
+        other(connection)
+
+    return fault
+
+
+_GAP = _sql(
+    "UPDATE item SET seq = seq + 5 WHERE seq > 5",
+    "UPDATE batch SET first_seq = first_seq + 5 WHERE batch = 3",
+)
+"""As a repair leaves it that lost a batch of five items before the third."""
+
+
 def _resigned(batch: int, key: LogKey, epoch: int = 1) -> Fault:
     """Replace a checkpoint by one of the same size and root that another key signed, or of another epoch."""
 
@@ -127,6 +142,20 @@ def repaired(key: LogKey) -> Fault:
         connection.execute("COMMIT")
 
     return fault
+
+
+def gapped(connection: apsw.Connection) -> None:
+    """Epoch 2, and what a repair left out before batch 3."""
+    repaired(world.LOG_KEY)(connection)
+    _GAP(connection)
+
+
+def recounted(connection: apsw.Connection) -> None:
+    """Epoch 2, whose repair counted slot 1 anew, without the item that is erased."""
+    repaired(world.LOG_KEY)(connection)
+    erased(world.IDENTITY)(connection)
+    kept = "(SELECT sum(length(sealed) - 99) FROM item WHERE seq IN (1, 3, 6))"
+    _sql(f"UPDATE slot SET items = 3, bytes = {kept} WHERE slot = 1")(connection)
 
 
 def _strangers_policy(connection: apsw.Connection) -> None:
@@ -196,6 +225,10 @@ CHECK: list[Case] = [
     Case("counter of bytes too low", "the canonical bytes of the slot", _sql("UPDATE slot SET bytes = bytes - 1 WHERE slot = 2"), None, "slot 2: its counters", "slot 2"),
     Case("a slot's row missing", "counters start anew", _sql("DELETE FROM slot WHERE slot = 2"), None, "slot 2: its counters", "slot 2"),
     Case("a slot more", "no item came through it", _sql("INSERT INTO slot VALUES (3, 5, 500, NULL)"), None, "slot 3: its counters", "slot 3"),
+    Case("a counter put back beside an erased item", "all slots together count every item", _both(erased(world.IDENTITY), _sql("UPDATE slot SET items = items - 1 WHERE slot = 1")), None, "do not add up", "slots"),
+    Case("a counter too high beside an erased item", "all slots together count every item", _both(erased(world.IDENTITY), _sql("UPDATE slot SET items = items + 1 WHERE slot = 1")), None, "do not add up", "slots"),
+    Case("a slot more beside an erased item", "all slots together count every item", _both(erased(world.IDENTITY), _sql("INSERT INTO slot VALUES (3, 1, 1, NULL)")), None, "do not add up", "slots"),
+    Case("a gap in the first epoch", "only a repair leaves items out", _GAP, None, "do not follow those before", "batch 3"),
     Case("view altered", "it does not open", _flip("slot", "view", "slot = 1"), None, "the view of slot 1", "slot 1"),
     Case("views swapped", "the slot is associated data", _sql("UPDATE slot SET view = (SELECT view FROM slot WHERE slot = 2) WHERE slot = 1"), None, "the view of slot 1", "slot 1"),
     Case("an earlier header altered", "the log", _flip("batch", "header", "batch = 1", at=_MS_AT), None, "batch 1: its header is not signed", "batch 1"),

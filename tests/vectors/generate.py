@@ -28,10 +28,12 @@ from tests.vectors import (
     policies,
     public_files,
     receipt_files,
+    recovery,
     rotations,
     slots,
     trees,
     vaults,
+    witnesses,
 )
 from tests.vectors.layout import split
 from tests.vectors.material import MATERIAL
@@ -57,6 +59,8 @@ FOLDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "requests": asking.build,
     "rotations": rotations.build,
     "public-files": public_files.build,
+    "recovery": recovery.build,
+    "witnesses": witnesses.build,
     "schema": vaults.build_schema,
     "vaults": vaults.build,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.vectors import world
 from tests.vectors.family import Family
-from tests.vectors.faults import APPEND, CHECK, READ, Case, erased, repaired
+from tests.vectors.faults import APPEND, CHECK, READ, Case, erased, gapped, recounted, repaired
 from tests.vectors.founding import A_BATCH, BATCHES, MS, NAMES, make_fault, make_vaults
 from tests.vectors.policies import POD_TOML, members, packed, signed
 from vault import errors
@@ -100,6 +100,14 @@ def _good(family: Family) -> None:
         is_warned=True,
         vault_db__wal=_wal("a second epoch"),
     )
+    gap = "a second epoch with a gap"
+    good(gap, "a repair left five items out", 3, is_warned=True, vault_db__wal=_wal(gap))
+    for item in family.vectors[-1]["items"]:
+        item["seq"] += 5 * (item["batch"] == 3)
+    anew = "a second epoch that counted anew"
+    good(anew, "a repair leaves out what is erased", 3, is_warned=True, vault_db__wal=_wal(anew))
+    counted = family.vectors[-1]
+    counted["items"] = [item for item in counted["items"] if item["seq"] != 2]
 
 
 def _wal(name: str) -> str:
@@ -393,6 +401,8 @@ def make_files() -> None:
     sound = [
         Case("one item erased", "", erased(world.IDENTITY), None, ""),
         Case("a second epoch", "", repaired(world.LOG_KEY), None, ""),
+        Case("a second epoch with a gap", "", gapped, None, ""),
+        Case("a second epoch that counted anew", "", recounted, None, ""),
     ]
     for case in [*READ, *CHECK, *APPEND, *sound]:
         if not (FOLDER / _wal(case.name)).exists():
@@ -415,7 +425,7 @@ def build() -> dict[str, Any]:
         "about": "files: what lies in a pod's folder, by the name of a file in vaults/files/. edits, in order: truncate to a size, "
         "xor bytes from an offset on, append bytes, swap two ranges of a length, take a range from a file in vaults/files/, or replace the file by a text. read: the "
         "folder is opened for reading with the identity and gives items; check: it opens and a check finds something; "
-        "append: it is opened to append with the file key. A negative vector names the kind of error, or what a check finds and what that is about (database, log, items, erasures; page, policy, batch, item or slot and its number); "
+        "append: it is opened to append with the file key. A negative vector names the kind of error, or what a check finds and what that is about (database, log, items, erasures; page, policy, batch, item or slot and its number; slots together); "
         "is_warned: something is odd about log.head.",
         "identity": world.IDENTITY.reveal().hex(),
         "file_key": world.FILE_KEY.reveal().hex(),

@@ -119,7 +119,7 @@ def panels_of(records: Sequence[Growth]) -> list[Panel]:
 
 
 _RATIOS: tuple[tuple[str, Callable[..., float]], ...] = (("clock", ratio), ("processor", cpu_ratio))
-_NAMES = ("snapshot", "export", "audit", "audit --log-only", "check")
+_NAMES = ("snapshot", "export", "audit, closed", "audit --items", "check")
 
 
 def _ratios(record: Growth, of: Callable[..., float]) -> list[Point]:

@@ -69,9 +69,9 @@ RESULTS, INVITE, HOME = "growth.json", "invite", "home"
 COMMANDS = {
     "snapshot": ["snapshot", "HOME", "OUT"],
     "export": ["export", "HOME", "OUT"],
-    "audit": ["audit", "HOME"],
+    "audit, closed": ["audit", "HOME"],
     "check": ["check", "HOME"],
-    "audit --log-only": ["audit", "HOME", "--log-only"],
+    "audit --items": ["audit", "HOME", "--items"],
     "export, CSV": ["export", "HOME", "OUT", "--format", "csv"],
 }
 """What a maintainer runs, HOME and OUT in place of the folders."""

@@ -10,6 +10,7 @@ See FORMAT.md, "The vault".
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ from typing import Any, Self
 from vault import disk
 from vault.authorizer import authorize, authorize_inspecting, refuse_unseen_reads
 from vault.disk import FileIdentity
-from vault.errors import DamagedError, DiskFullError, OutcomeUnknownError, StorageError
+from vault.errors import BusyError, DamagedError, DiskFullError, OutcomeUnknownError, StorageError
 from vault.sqlcipher import LIBRARY_ERRORS, Connection, translate
 from vault.wal import FRAME_BYTES, HEADER_BYTES
 
@@ -111,6 +112,24 @@ class WritingConnection(_Statements):
     def begin(self) -> None:
         """Start a transaction and take SQLite's write lock at once (BEGIN IMMEDIATE)."""
         self.execute("BEGIN IMMEDIATE")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Begin one; whatever the block did not commit is rolled back at its end."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.rollback()
+
+    def settle(self) -> None:
+        """Empty the WAL, as ``truncate_wal`` does, where nothing may be left in it.
+
+        Raises:
+            BusyError: Another process reads the vault where it lies.
+        """
+        if not self.truncate_wal():
+            raise BusyError("another process reads the vault in place; stop it, then try again")
 
     def commit(self) -> None:
         """Make the transaction durable: its pages are in the WAL, and synced, when this returns.

@@ -36,6 +36,10 @@ _FORMAT_KEY = "format"
 _NO_VAULT = "the file opens under its key but says no format: it is no vault"
 
 
+INSERT_POLICY = "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)"
+"""Takes a ``PolicyRow``."""
+
+
 class PolicyRow(NamedTuple):
     """One row of the table ``policy``; see ``vault.migrations``."""
 
@@ -219,9 +223,7 @@ def _fill(path: Path, file_key: FileKey, meta: Mapping[str, bytes], policy_row: 
         connection.begin()
         _run(connection, STEPS)
         connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta.items())
-        connection.execute(
-            "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)", policy_row
-        )
+        connection.execute(INSERT_POLICY, policy_row)
         connection.commit()
         # Closing moves the log as well, but is silent when it cannot.
         connection.truncate_wal()

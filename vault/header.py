@@ -13,12 +13,11 @@ See FORMAT.md, "A batch".
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 
 import msgspec
 
-from vault.encoding import from_le32, from_le64, le32, le64, pae, unpae
+from vault.encoding import from_le32, from_le64, le32, le64, pae, require_label, unpae
 from vault.errors import FormatTooNewError, MalformedError
 from vault.keys import PodId
 from vault.tree import HASH_BYTES, LEAF_PREFIX, leaf_hash
@@ -36,7 +35,6 @@ _LABEL = b"batch/v1"
 _LEAF_LABEL = b"leaf/v1"
 _LEAF_TAIL_BYTES = 4 + 2 * (8 + HASH_BYTES)
 """What differs between the leaves of a batch: the index, then two hashes, each after its length."""
-_LATER_LABEL = re.compile(rb"batch/v[1-9][0-9]{0,8}")
 _FIELD_BYTES = {
     "label": len(_LABEL),
     "pod id": 32,
@@ -109,7 +107,7 @@ def parse_header(packed: bytes) -> Header:
             time beyond ``MAX_MS``, or a count that is not 1 to ``MAX_ITEMS``.
     """
     fields = unpae(packed)
-    _check_label(fields)
+    require_label(fields[0] if fields else b"", _LABEL, "batch header")
     _check_lengths(fields)
     _check_suite(fields[5][0])
     return Header(
@@ -163,16 +161,6 @@ def item_leaves(
         sha256(b"".join((head, le32(index), between, c, between, digest))).digest()
         for index, (c, digest) in enumerate(zip(commitments, digests, strict=True))
     ]
-
-
-def _check_label(fields: list[bytes]) -> None:
-    if fields and fields[0] == _LABEL:
-        return
-    if fields and _LATER_LABEL.fullmatch(fields[0]):
-        raise FormatTooNewError(
-            "a batch header of a later format was found, batch/v1 was expected; update this program"
-        )
-    raise MalformedError("a batch header was expected, its label batch/v1 was not found")
 
 
 def _check_lengths(fields: list[bytes]) -> None:

@@ -14,13 +14,12 @@ https://c2sp.org/tlog-proof.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
-from vault.encoding import from_le32, le32, pae, unpae
-from vault.errors import DamagedError, Fault, FormatTooNewError, MalformedError
+from vault.encoding import from_le32, le32, pae, unpae_labelled
+from vault.errors import DamagedError, Fault, MalformedError
 from vault.header import Header, log_leaf, parse_header
 from vault.item_proofs import check_item, check_signer
 from vault.keys import PodId
@@ -32,7 +31,6 @@ MAX_RECEIPT_BYTES = 4_000
 """Of a receipt on the wire, up to 2^37 batches: proxies commonly refuse header lines from 4,096 bytes on."""
 
 _LABEL = b"receipt/v1"
-_LATER_LABEL = re.compile(rb"receipt/v[1-9][0-9]{0,8}")
 _FIELDS = 5
 
 
@@ -171,23 +169,10 @@ def _check_log(receipt: Receipt, pod_id: PodId, log_keys: Sequence[bytes]) -> tu
 
 def _split_extra(extra: bytes) -> list[bytes]:
     """Split the extra data into commitment, digest, index, header and item path."""
-    label, *fields = unpae(extra) or [b""]
-    _check_label(label)
-    if len(fields) != _FIELDS:
-        raise MalformedError(f"receipt: a label and {_FIELDS} fields were expected, {len(fields)} were found")
+    fields = unpae_labelled(extra, _LABEL, _FIELDS, "receipt")
     if len(fields[0]) != HASH_BYTES or len(fields[1]) != HASH_BYTES:
         raise MalformedError(f"receipt: a commitment and a digest of {HASH_BYTES} bytes were expected")
     return fields
-
-
-def _check_label(label: bytes) -> None:
-    if label == _LABEL:
-        return
-    if _LATER_LABEL.fullmatch(label):
-        raise FormatTooNewError(
-            "a receipt of a later format was found, receipt/v1 was expected; update this program"
-        )
-    raise MalformedError("a receipt was expected, its label receipt/v1 was not found")
 
 
 def _batch_of(proof: LogProof) -> int:

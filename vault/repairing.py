@@ -19,9 +19,9 @@ import msgspec
 from vault.auditing import Audit, Range
 from vault.caveats import Usage
 from vault.connection import WritingConnection
-from vault.database import PolicyRow, create
+from vault.database import INSERT_POLICY, PolicyRow, create
 from vault.encoding import le32
-from vault.errors import BusyError, DamagedError, StorageError, VaultError
+from vault.errors import DamagedError, StorageError, VaultError
 from vault.fresh import put_in_place, whole_or_gone
 from vault.keys import FileKey, LogKey
 from vault.ledger import Extension, Ledger
@@ -37,7 +37,6 @@ T = TypeVar("T")
 
 _BATCHES_A_COMMIT = 256
 
-_INSERT_POLICY = "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)"
 _INSERT_BATCH = (
     "INSERT INTO batch (batch, first_seq, uid, header, wraps, signature, checkpoint) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -204,7 +203,7 @@ class _Rebuild:
         """Fill it; every commit leaves a smaller whole."""
         ledger = Ledger(origin_of(self._reader.policy.pod_id, self._plan.epoch), Frontier(), 1, b"")
         self._connection.begin()
-        self._connection.executemany(_INSERT_POLICY, policies)
+        self._connection.executemany(INSERT_POLICY, policies)
         for number in self._plan.numbers():
             ledger = self._copy(_batch(self._reader, number), ledger)
             if ledger.size % _BATCHES_A_COMMIT == 0:
@@ -280,6 +279,5 @@ def replace_vault(vault: Path, file_key: FileKey, fresh: Path) -> None:
         StorageError: The operating system refused.
     """
     with WritingConnection(open_keyed(vault, file_key)) as connection:
-        if not connection.truncate_wal():
-            raise BusyError("another process reads the vault in place; stop it, then try again")
+        connection.settle()
     put_in_place(fresh, vault)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vault.connection import WritingConnection
-from vault.errors import BusyError, ForeignPodError
+from vault.database import INSERT_POLICY
+from vault.errors import ForeignPodError
 from vault.header import parse_header
 from vault.keys import FileKey, PodId
 from vault.opening import Identity, open_data_key, sealed_by_kid
@@ -69,7 +70,7 @@ def rewrap(
             if rows:
                 _insert(connection, rows)
                 added += len(rows)
-        _settle(connection)
+        connection.settle()
     return added
 
 
@@ -109,12 +110,9 @@ def _missing(
 
 
 def _insert(connection: WritingConnection, rows: Sequence[_Row]) -> None:
-    connection.begin()
-    try:
+    with connection.transaction():
         connection.executemany("INSERT INTO rewrap (batch, kid, wrap) VALUES (?, ?, ?)", rows)
         connection.commit()
-    finally:
-        connection.rollback()
 
 
 def require_open(vault: Path, file_key: FileKey, identity: Identity) -> int:
@@ -136,7 +134,7 @@ def require_open(vault: Path, file_key: FileKey, identity: Identity) -> int:
                 later = _later_wraps(connection, batch.number)
                 open_data_key(identity, parse_header(batch.header), batch.wraps, later)
             count += len(batches)
-        _settle(connection)
+        connection.settle()
     return count
 
 
@@ -157,18 +155,9 @@ def accept(vault: Path, file_key: FileKey, policy: Policy) -> None:
     parse_policy(policy.pod_toml, policy.slots_json)
     verify_page_one(vault, file_key)
     with WritingConnection(open_keyed(vault, file_key)) as connection:
-        connection.begin()
-        try:
+        with connection.transaction():
             connection.execute(
-                "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)",
-                (policy.revision, policy.digest, policy.pod_toml, policy.slots_json),
+                INSERT_POLICY, (policy.revision, policy.digest, policy.pod_toml, policy.slots_json)
             )
             connection.commit()
-        finally:
-            connection.rollback()
-        _settle(connection)
-
-
-def _settle(connection: WritingConnection) -> None:
-    if not connection.truncate_wal():
-        raise BusyError("another process reads the vault in place; stop it, then try again")
+        connection.settle()

@@ -10,7 +10,7 @@ a batch", "Opening".
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -126,19 +126,10 @@ class Writer:
         """
         if not check_successor(self._policy, policy):
             return
-        with self._transaction():
+        with self._connection.transaction():
             write_policy(self._connection, policy)
             self._connection.commit()
         self._policy = policy
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Begin; whatever was not committed at the end is rolled back."""
-        self._connection.begin()
-        try:
-            yield
-        finally:
-            self._connection.rollback()
 
     def commit(self, policy: Policy, submissions: Sequence[Submission]) -> list[Answer]:
         """Decide, seal, log and store one batch; durable when this returns.
@@ -163,7 +154,7 @@ class Writer:
         self.synced_seconds = 0.0
         self._make_room()
         self.accept(policy)
-        with self._transaction():
+        with self._connection.transaction():
             decided = decide(self._connection, policy, self._slots, submissions, self._tools.now_ms())
             extension, proofs = self._write(policy, decided) if decided.fresh else (None, None)
             # Made before COMMIT, sent after it.
@@ -210,7 +201,7 @@ class Writer:
                 stored then, unless the outcome is unknown.
         """
         self._make_room()
-        with self._transaction():
+        with self._connection.transaction():
             addition = plan(self._connection)
             ledger = self._add(addition)
             if addition.batches:
@@ -309,7 +300,7 @@ class Writer:
 
     def _erase(self, policy: Policy, statements: Sequence[bytes]) -> Erased:
         self._make_room()
-        with self._transaction():
+        with self._connection.transaction():
             erased = erase_items(self._connection, statements, policy.signers)
             if erased.items:
                 self._is_truncate_due = True
@@ -385,14 +376,9 @@ def _open(tools: _Tools, file_key: FileKey, locks: _Locks, inspected: Inspected)
     with held:
         connection = connect_append(tools.folder.vault, file_key)
         with on_failure(connection.close):
-            _settle(connection)
+            # What the last writer left in its log is synced: a retry must not find what was only ever cached.
+            connection.settle()
     return Writer(tools, connection, locks, inspected)
-
-
-def _settle(connection: AppendConnection) -> None:
-    """Sync what the last writer left in its log: a retry must not find what was only ever cached."""
-    if not connection.truncate_wal():
-        raise BusyError("another process reads this vault where it lies; try again")
 
 
 def open_writer(

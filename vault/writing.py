@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.connection import AppendConnection
+from vault.database import INSERT_POLICY
 from vault.deciding import Fresh, SlotStates
 from vault.judging import SlotState
 from vault.ledger import Extension, Ledger
@@ -21,7 +22,6 @@ _INSERT_BATCH = (
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_ITEM = "INSERT INTO item (seq, name, c, digest, sealed) VALUES (?, ?, ?, ?, ?)"
-_INSERT_POLICY = "INSERT INTO policy (revision, hash, pod_toml, slots_json) VALUES (?, ?, ?, ?)"
 _INSERT_NODE = "INSERT INTO node (level, i, hash) VALUES (?, ?, ?)"
 _INSERT_SLOT = "INSERT INTO slot (slot, items, bytes, view) VALUES (?, ?, ?, ?)"
 _UPDATE_COUNTERS = "UPDATE slot SET items = ?, bytes = ? WHERE slot = ?"
@@ -126,7 +126,7 @@ def write_policy(connection: AppendConnection, policy: Policy) -> None:
         StorageError: The operating system failed.
     """
     row = (policy.revision, policy.digest, policy.pod_toml, policy.slots_json)
-    connection.execute(_INSERT_POLICY, row)
+    connection.execute(INSERT_POLICY, row)
 
 
 def _write_slot(connection: AppendConnection, number: int, state: SlotState, view: bytes | None) -> None:

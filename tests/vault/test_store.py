@@ -89,7 +89,7 @@ def test_another_process_that_reads_in_place_is_waited_for(used: TestPod, tmp_pa
     with Child("reader", crashed.folder.vault, crashed.keys.file_key.reveal().hex()) as child:
         assert int(child.ask("read")) > 0
 
-        with pytest.raises(BusyError, match="another process reads this vault"):
+        with pytest.raises(BusyError, match="another process reads the vault in place"):
             crashed.open_writer()
 
     with crashed.writer():

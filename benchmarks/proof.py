@@ -13,14 +13,12 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from benchmarks import load
+from benchmarks.commands import run_command
 from benchmarks.ingest import Pod, fdatasync_ms, free_port, make_body, make_pod, running
 from vault.items import parse_item, server_id
 from vault.keys import DatabaseKey
@@ -99,25 +97,6 @@ def _fill(pod: Pod, items: int) -> None:
     writer.close()
 
 
-class Audited(NamedTuple):
-    """One run of the command: processor seconds, seconds, and the most memory it had, in MB."""
-
-    cpu_seconds: float
-    seconds: float
-    memory_mb: float
-
-
-def _audit(home: Path, *options: str) -> Audited:
-    command = [sys.executable, "-m", "maintainer_tools", "audit", str(home), "--json", *options]
-    began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise ChildProcessError(f"the audit ended with {os.waitstatus_to_exitcode(status)}")
-    seconds = time.monotonic() - began
-    return Audited(used.ru_utime + used.ru_stime, seconds, used.ru_maxrss * 1024 / 1e6)
-
-
 def _audits(folder: Path, sizes: tuple[int, ...], rounds: int) -> None:
     print("\naudit                       items    items a processor second    items/s    most memory MB")
     pod = make_pod(folder / "audited")
@@ -126,9 +105,17 @@ def _audits(folder: Path, sizes: tuple[int, ...], rounds: int) -> None:
         _fill(pod, items - stored)
         stored = items
         # In turn, so that noise of the machine meets both.
-        runs = [[_audit(folder / "audited", *options) for options in AUDITS.values()] for _ in range(rounds)]
+        runs = [
+            [
+                run_command("audit", folder / "audited", *options, temporary=folder)
+                for options in AUDITS.values()
+            ]
+            for _ in range(rounds)
+        ]
         for name, found in zip(AUDITS, zip(*runs, strict=True), strict=True):
-            cpu, seconds, memory = (statistics.median(values) for values in zip(*found, strict=True))
+            cpu = statistics.median(cost.cpu_seconds for cost in found)
+            seconds = statistics.median(cost.seconds for cost in found)
+            memory = statistics.median(cost.peak_mb for cost in found)
             print(f"  {name:<17}{items:>14,}{items / cpu:>28,.0f}{items / seconds:>11,.0f}{memory:>18.0f}")
 
 

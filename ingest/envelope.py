@@ -152,7 +152,8 @@ def _scan(body: bytes) -> None:
     if body.count(b"{") + body.count(b"[") > MOST_BRACKETS:
         raise Refused(malformed(f"the body: at most {MOST_BRACKETS} objects and arrays were expected"))
     try:
-        json.loads(body, object_pairs_hook=_unique, parse_int=len, parse_float=len)
+        # As text: given bytes, json also takes surrogates, which UTF-8 has not, and other encodings.
+        json.loads(body.decode(), object_pairs_hook=_unique, parse_int=len, parse_float=len)
     except (ValueError, RecursionError):
         raise Refused(malformed("the body is not JSON in UTF-8")) from None
 

@@ -142,6 +142,14 @@ def test_members_are_bounded() -> None:
     assert "512" in _problem(envelope(KEY, most | {"one_more": 1})).sentence
 
 
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80"], ids=["no UTF-8", "a surrogate"])
+def test_what_is_ignored_is_text_in_utf_8_too(text: bytes) -> None:
+    """Bytes that are no text are refused wherever they stand, whatever becomes of them."""
+    body = _body('{"type":"N"}', more=',"x":"?"').replace(b"?", text)
+
+    assert _problem(body).sentence == "the body is not JSON in UTF-8"
+
+
 def test_extras_beside_auth_and_payload_are_ignored() -> None:
     """Real clients send some."""
     auth = f'{{"type":"ClientAuth","databaseKey":"{KEY}","x":{{"a":[1,2]}}}}'

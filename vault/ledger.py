@@ -122,6 +122,13 @@ def _load_last(rows: Rows, size: int, pod_id: PodId) -> tuple[int, bytes, bytes]
     return first_seq + parsed.count, header, checkpoint
 
 
+def _require_no_item(rows: Rows) -> None:
+    """An empty log has no items: a page of the day it was founded, put back, empties the table of batches."""
+    ((last_seq,),) = rows.execute("SELECT max(seq) FROM item")
+    if last_seq is not None:
+        raise DamagedError("the vault holds items that lack a batch; restore a snapshot")
+
+
 def load_ledger(rows: Rows, *, pod_id: PodId, epoch: int, log_keys: Sequence[bytes]) -> Ledger:
     """Load the log and check its newest batch, node and checkpoint against each other.
 
@@ -132,14 +139,16 @@ def load_ledger(rows: Rows, *, pod_id: PodId, epoch: int, log_keys: Sequence[byt
         log_keys: Public keys that may have signed the checkpoint.
 
     Raises:
-        DamagedError: The newest header is not the newest leaf, or the newest
-            checkpoint is not of this root or not signed by these keys.
+        DamagedError: The newest header is not the newest leaf, the newest
+            checkpoint is not of this root or not signed by these keys, or
+            there are items and no batch.
         ForeignPodError: The newest batch is of another pod.
         MalformedError: The newest header or checkpoint is not of its format.
     """
     origin = origin_of(pod_id, epoch)
     ((size,),) = rows.execute("SELECT max(batch) FROM batch")
     if size is None:
+        _require_no_item(rows)
         return Ledger(origin, Frontier(), 1, b"")
     next_seq, header, note = _load_last(rows, size, pod_id)
     frontier = frontier_at(rows, size)

@@ -124,6 +124,7 @@ DAMAGE = {
     ),
     "all items are missing": ("DELETE FROM item", "the newest batch lacks items"),
     "the newest batch is missing": ("DELETE FROM batch WHERE batch = 5", "items lack a batch"),
+    "no batch is left": ("DELETE FROM batch", "items that lack a batch"),
     "a peak is missing": ("DELETE FROM node WHERE level = 2", "lacks node 0 of level 2"),
     "a peak is no hash": ("UPDATE node SET hash = x'00' WHERE level = 2", "is not a hash"),
     "the newest leaf is another": (

@@ -203,6 +203,7 @@ READ: list[Case] = [
     Case("newest item missing", "count of the header", _sql("DELETE FROM item WHERE seq = 7"), DamagedError, "lacks items"),
     Case("an item beyond the newest batch", "count of the header", _sql("INSERT INTO item VALUES (8, NULL, x'', x'', x'')"), DamagedError, "items lack a batch"),
     Case("newest batch missing", "its items are there", _sql("DELETE FROM batch WHERE batch = 3"), DamagedError, "lacks items"),
+    Case("every batch missing", "their items are there", _sql("DELETE FROM batch", "DELETE FROM node"), DamagedError, "lack a batch"),
 ]  # fmt: skip
 """Refused by whoever opens the vault."""
 

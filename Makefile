@@ -7,7 +7,7 @@ ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-timing bench-proof bench-peers mutants storm storm-record power-cuts fault-sweep lock clean help
+.PHONY: run test install check bench bench-timing bench-proof bench-peers mutants storm storm-record power-cuts fault-sweep fuzz lock clean help
 .PHONY: bench-growth chart soak
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
@@ -66,14 +66,21 @@ power-cuts: .venv/all.stamp  ## Cut the power of real runs CUTS times (SEED=...)
 fault-sweep: .venv/all.stamp  ## Fail every call the vault's files are touched by, once each, and look at what is left
 	$(BIN)/python -m tests.power --faults
 
+fuzz: .venv/all.stamp .venv/fuzz.stamp  ## Feed every parser, and the door, for MINUTES minutes (TARGET=... SEED=...)
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) \
+	  $(addprefix --target ,$(TARGET)) $(if $(KEEP),--keep)
+
 lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--upgrade takes new versions
-	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --all-extras \
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) \
+	  --extra aws --extra dev --extra export --extra serve \
 	  --output-file requirements/all.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra serve \
 	  --constraint requirements/all.txt --output-file requirements/run.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra fuzz \
+	  --constraint requirements/all.txt --output-file requirements/fuzz.txt pyproject.toml
 
 clean:  ## Remove everything made here but pods
-	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .coverage .coverage.* .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf build dist *.egg-info
 	find $(ROOMS) tests benchmarks -name __pycache__ -exec rm -rf {} +
 

@@ -13,7 +13,7 @@ import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["run", "all"]
+LOCKS = ["run", "all", "fuzz"]
 
 # Written so that they do not match themselves.
 INDEX_HOST = re.compile(
@@ -89,6 +89,14 @@ def test_every_locked_package_is_exact_and_hashed(name: str) -> None:
 def test_what_runs_is_a_part_of_what_is_tested() -> None:
     """`make run` and `make test` use one environment; it cannot hold two versions of a package."""
     assert _locked("run").items() <= _locked("all").items()
+
+
+def test_what_fuzzes_is_what_is_tested_and_one_library_more() -> None:
+    """`make fuzz` adds to the same environment; `make test` needs nothing that must be built."""
+    fuzz, tested = _locked("fuzz"), _locked("all")
+
+    assert fuzz.items() - tested.items() == {("atheris", fuzz["atheris"])}
+    assert "atheris" not in tested
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -38,15 +38,15 @@ func readInvite(link string) (*Invite, error) {
 	if version := link[at[2]:at[3]]; version != "1" {
 		return nil, refuse(FormatTooNew, "a link of a later format")
 	}
-	url, err := readURL(strings.TrimRight(link[:at[0]], "/"))
-	if err != nil {
-		return nil, err
-	}
 	raw, err := decodeBase64URL(link[at[1]:])
 	if err != nil {
 		return nil, err
 	}
 	fields, err := splitLabelled(raw, "invite/v1", 8)
+	if err != nil {
+		return nil, err
+	}
+	url, err := readURL(strings.TrimRight(link[:at[0]], "/"))
 	if err != nil {
 		return nil, err
 	}

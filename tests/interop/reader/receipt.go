@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"strings"
-	"unicode/utf8"
 )
 
 // FORMAT.md, "Receipts".
@@ -47,18 +46,12 @@ func readReceipt(wire string) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !utf8.Valid(text) {
-		return nil, refuse(Malformed, "a receipt is UTF-8")
-	}
 	proof, note, is := strings.Cut(string(text), "\n\n")
 	lines := strings.Split(proof, "\n")
 	if !is || len(lines) < 3 || lines[0] != "c2sp.org/tlog-proof@v1" {
 		return nil, refuse(Malformed, "no proof of c2sp.org/tlog-proof@v1")
 	}
 	receipt := &Receipt{Checkpoint: []byte(note)}
-	if err := receipt.readExtra(lines[1]); err != nil {
-		return nil, err
-	}
 	index, is := strings.CutPrefix(lines[2], "index ")
 	if !is {
 		return nil, refuse(Malformed, "a receipt without an index")
@@ -74,6 +67,10 @@ func readReceipt(wire string) (*Receipt, error) {
 		receipt.LogPath = append(receipt.LogPath, each)
 	}
 	if err := areHashes(receipt.LogPath...); err != nil {
+		return nil, err
+	}
+	// The proof's own shape first, then what a later format may have changed.
+	if err := receipt.readExtra(lines[1]); err != nil {
 		return nil, err
 	}
 	return receipt, receipt.readNote()

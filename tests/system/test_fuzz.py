@@ -1,0 +1,150 @@
+"""The corpora of fuzzing, and every input that ever broke a promise, played back; a broken one is seen.
+
+Nothing native is needed: a harness is a function of bytes. ``make fuzz`` looks
+for more.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import target as fuzz_target
+from tests.fuzz.campaign import CORPORA, CRASHES, MOST_CORPUS_BYTES
+from tests.fuzz.shaping import changed
+from tests.fuzz.target import NAMES, BoundsError, Shape, Target, load, run_bounded
+from vault.encoding import pae, unpae
+
+CRASHED = [
+    pytest.param(path, id=f"{path.parent.name}-{path.name[:14]}") for path in sorted(CRASHES.glob("*/*"))
+]
+ROUNDS = 200
+LAYING_OUT = {"edge", "messages", "vault_bytes", "vault_rows"}
+"""Targets that lay out a pod for each input: of theirs, the corpus alone."""
+FEWEST = 8
+"""Inputs of a corpus; one that was lost by accident would make its test say nothing."""
+
+
+def _corpus(name: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((CORPORA / name).iterdir())]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_input_of_a_corpus_keeps_all_promises(name: str) -> None:
+    """What a harness promises stands at its top."""
+    target, corpus = load(name), _corpus(name)
+    seeds = [] if name in LAYING_OUT else target.seeds()
+    for data in [*corpus, *seeds]:
+        run_bounded(target, data)
+
+    assert len(corpus) >= FEWEST
+    assert sum(map(len, corpus)) <= MOST_CORPUS_BYTES
+
+
+@pytest.mark.parametrize("path", CRASHED)
+def test_what_once_broke_a_promise_does_so_no_more(path: Path) -> None:
+    """Each was found by a fuzzer, and mended."""
+    run_bounded(load(path.parent.name), path.read_bytes())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load(name).shapes])
+def test_an_input_is_put_together_as_it_was_taken_apart(name: str) -> None:
+    """Else what is changed in one field would be lost behind lengths and signatures that do not hold."""
+    target = load(name)
+    split = [(data, found) for data in target.seeds() if (found := _fields_of(target.shapes)(data))]
+    same = [data for data, (shape, fields) in split if shape.join(fields) == data]
+
+    assert len(same) > len(split) // 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_input_to_begin_with_is_longer_than_those_that_are_tried(name: str) -> None:
+    """It would be cut."""
+    target = load(name)
+
+    assert max(map(len, target.seeds())) <= target.max_bytes
+
+
+def _fields_of(shapes: tuple[Shape, ...]) -> Callable[[bytes], tuple[Shape, list[bytes]] | None]:
+    def fields(data: bytes) -> tuple[Shape, list[bytes]] | None:
+        for shape in shapes:
+            try:
+                return shape, shape.split(data)
+            except Exception:  # noqa: BLE001, S112 - a seed of another shape
+                continue
+        return None
+
+    return fields
+
+
+def _xor(data: bytes, most: int) -> bytes:
+    """Stands where libFuzzer's own changes are."""
+    return bytes(byte ^ 1 for byte in data)[:most]
+
+
+def test_a_changed_input_is_whole_and_repeats_itself() -> None:
+    """Lengths are true after a change inside; the seed makes all choices."""
+    data = pae(b"name/v1", pae(b"a" * 8, b"b" * 8), b'{"a":[1,2]}')
+    shape = Shape(unpae, lambda fields: pae(*fields))
+    found = [changed(data, 4_096, seed, shapes=(shape,), mutate=_xor) for seed in range(ROUNDS)]
+    again = [changed(data, 4_096, seed, shapes=(shape,), mutate=_xor) for seed in range(ROUNDS)]
+    whole = [fields for fields in map(_fields_of((shape,)), found) if fields]
+
+    assert found == again
+    assert len(set(found)) > ROUNDS // 8
+    assert ROUNDS // 2 < len(whole) < ROUNDS
+    assert any(len(unpae(fields[1])) != 2 for _, fields in whole if len(fields) == 3 and _is_list(fields[1]))
+
+
+def _is_list(field: bytes) -> bool:
+    return _fields_of((Shape(unpae, lambda fields: pae(*fields)),))(field) is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_changed_inputs_keep_all_promises(name: str) -> None:
+    """A little of what ``make fuzz`` does, without it: a harness never raises by a fault of its own."""
+    target, chance = load(name), random.Random(name)  # noqa: S311 - a test must repeat itself
+    seeds = [*_corpus(name), *target.seeds()]
+    for _ in range(8):
+        data = chance.choice(seeds)
+        run_bounded(
+            target,
+            changed(data, target.max_bytes, chance.randrange(2**32), shapes=target.shapes, mutate=_flip),
+        )
+
+
+def _flip(data: bytes, most: int) -> bytes:
+    chance = random.Random(data)  # noqa: S311 - a test must repeat itself
+    flipped = bytearray(data or b"\0")
+    flipped[chance.randrange(len(flipped))] ^= 1 << chance.randrange(8)
+    return bytes(flipped)[:most]
+
+
+def _count(data: bytes) -> None:
+    for _ in range(len(data) * 10_000_000):
+        pass
+
+
+def _hoard(data: bytes) -> None:
+    assert b"x" * ((1 << 30) * len(data)) is not None
+
+
+def test_an_input_that_takes_too_long_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time of the processor: a machine that does other things too breaks no promise."""
+    monkeypatch.setattr(fuzz_target, "MOST_SECONDS", 0.01)
+    target = Target(_count, list, 1)
+
+    run_bounded(target, b"")
+    with pytest.raises(BoundsError, match="took"):
+        run_bounded(target, b"x")
+
+
+def test_an_input_that_takes_too_much_memory_is_seen() -> None:
+    """By how much the process grew: half a gigabyte for one byte."""
+    target = Target(_hoard, list, 1)
+
+    with pytest.raises(BoundsError, match="MiB"):
+        run_bounded(target, b"x")

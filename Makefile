@@ -7,7 +7,7 @@ ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-timing bench-proof bench-peers mutants storm storm-record power-cuts fault-sweep fuzz lock clean help
+.PHONY: run test install check bench bench-timing bench-proof bench-overload bench-peers mutants storm storm-record power-cuts fault-sweep fuzz lock clean help
 .PHONY: bench-growth chart soak
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
@@ -47,6 +47,9 @@ chart: .venv/all.stamp  ## Draw docs/growth.svg again from docs/growth.json
 
 soak: .venv/all.stamp  ## Load a server for MINUTES, and see that nothing is lost and nothing grows
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
+
+bench-overload: .venv/all.stamp  ## Print what floods do to somebody else's items
+	$(BIN)/python -m benchmarks.overload
 
 mutants: .venv/all.stamp  ## Take every defence out once, and show that its test notices
 	$(BIN)/python -m tests.mutants

@@ -8,6 +8,7 @@ back.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import shutil
@@ -129,7 +130,9 @@ def _read_wrk(text: str) -> Load:
     bad = int(refused[1]) if refused else 0
     seconds = float(total[2]) * (60 if total[3] == "m" else 1)
     latency = {percent: float(value) * _UNITS[unit] for percent, value, unit in _LATENCY.findall(text)}
-    return Load(int(total[1]) - bad, bad, seconds, latency["50"], latency["99"])
+    # Where nothing was answered in time there is no latency.
+    p50_ms, p99_ms = (latency.get(percent, math.nan) for percent in ("50", "99"))
+    return Load(int(total[1]) - bad, bad, seconds, p50_ms, p99_ms)
 
 
 async def _run_asyncio(

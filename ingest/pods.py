@@ -145,7 +145,7 @@ class Pod:
         """
         if not self._committer.has_room(body_bytes):
             raise Refused(QUEUE_FULL)
-        return self._committer.submit(_Deposit(slot, submission), body_bytes)
+        return self._committer.submit(_Deposit(slot, submission), body_bytes, slot.number)
 
     def close(self, told: CloseTold) -> None:
         """Drop the pod's keys and begin to close its vault. The pod is idle.

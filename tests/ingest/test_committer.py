@@ -78,7 +78,7 @@ async def test_one_item_waits_for_nobody(writer: _Writer) -> None:
     """At one client the latency is one commit: no timer, no minimum."""
     committer = _committer(writer)
 
-    assert await committer.submit(1, 10) == "stored 1"
+    assert await committer.submit(1, 10, 0) == "stored 1"
     assert writer.batches == [[1]]
     assert committer.is_idle
 
@@ -94,16 +94,16 @@ async def test_items_of_one_turn_share_a_commit_in_their_order(writer: _Writer) 
 
 
 def _submit(committer: Committer[int, str], count: int) -> list[asyncio.Future[str]]:
-    return [committer.submit(number, 1) for number in range(count)]
+    return [committer.submit(number, 1, 0) for number in range(count)]
 
 
 async def test_what_arrives_during_a_commit_becomes_the_next_batch(writer: _Writer) -> None:
     """Nothing leaves while the commit runs; the rest waits together."""
     committer = _committer(writer)
     writer.may_commit.clear()
-    first = committer.submit(0, 1)
+    first = committer.submit(0, 1, 0)
     await asyncio.sleep(0.05)
-    later = [committer.submit(number, 1) for number in range(1, LEAST_AHEAD)]
+    later = [committer.submit(number, 1, 0) for number in range(1, LEAST_AHEAD)]
     await asyncio.sleep(0.05)
     writer.may_commit.set()
     await asyncio.gather(first, *later)
@@ -118,11 +118,11 @@ async def test_a_large_batch_leaves_while_another_is_committed_and_no_third(writ
     writer.may_commit.clear()
     first = _submit(committer, 20)
     await asyncio.sleep(0.05)
-    second = [committer.submit(100 + number, 1) for number in range(17)]
+    second = [committer.submit(100 + number, 1, 0) for number in range(17)]
     assert writer.started == 1
-    second.append(committer.submit(117, 1))
+    second.append(committer.submit(117, 1, 0))
     assert writer.started == 2
-    third = [committer.submit(200 + number, 1) for number in range(40)]
+    third = [committer.submit(200 + number, 1, 0) for number in range(40)]
     assert writer.started == 2
     writer.may_commit.set()
     await asyncio.gather(*first, *second, *third)
@@ -139,7 +139,7 @@ async def test_the_next_batch_leaves_before_the_answers(writer: _Writer) -> None
     first = _submit(committer, 10)
     first[0].add_done_callback(lambda _: batches_at_first_answer.append(writer.started))
     await asyncio.sleep(0.05)
-    later = [committer.submit(number, 1) for number in range(10, 15)]
+    later = [committer.submit(number, 1, 0) for number in range(10, 15)]
     writer.may_commit.set()
     await asyncio.gather(*first, *later)
 
@@ -154,7 +154,7 @@ async def test_a_few_that_wait_are_joined_by_those_who_come_back(writer: _Writer
     first = _submit(committer, 10)
     again = [asyncio.create_task(_then(waiting, committer)) for waiting in first]
     await asyncio.sleep(0.05)
-    late = committer.submit(99, 1)
+    late = committer.submit(99, 1, 0)
     writer.may_commit.set()
     await asyncio.gather(late, *again)
 
@@ -163,7 +163,7 @@ async def test_a_few_that_wait_are_joined_by_those_who_come_back(writer: _Writer
 
 async def _then(waiting: asyncio.Future[str], committer: Committer[int, str]) -> None:
     await waiting
-    await committer.submit(100, 1)
+    await committer.submit(100, 1, 0)
 
 
 async def test_a_batch_is_bounded_by_items(writer: _Writer) -> None:
@@ -178,7 +178,7 @@ async def test_a_batch_is_bounded_by_bytes(writer: _Writer) -> None:
     """Large items make small batches; one item alone always fits."""
     committer = _committer(writer)
     sizes = [MOST_BATCH_BYTES // 2, MOST_BATCH_BYTES // 2, 1, MOST_BATCH_BYTES + 1, 1]
-    await asyncio.gather(*(committer.submit(number, size) for number, size in enumerate(sizes)))
+    await asyncio.gather(*(committer.submit(number, size, 0) for number, size in enumerate(sizes)))
 
     assert writer.batches == [[0, 1], [2], [3], [4]]
 
@@ -191,18 +191,18 @@ async def test_a_failed_commit_fails_all_of_its_batch_and_nothing_else(writer: _
     writer.fails_at = None
 
     assert failed == ["failed: OSError"] * 5
-    assert await committer.submit(9, 1) == "stored 9"
+    assert await committer.submit(9, 1, 0) == "stored 9"
 
 
 async def test_the_queue_is_bounded_by_items_and_bytes(writer: _Writer) -> None:
     """Beyond it a caller is told to try again, instead of memory running out."""
     committer = _committer(writer)
     writer.may_commit.clear()
-    running = committer.submit(0, 1)
+    running = committer.submit(0, 1, 0)
     await asyncio.sleep(0.05)
     assert committer.has_room(MOST_WAITING_BYTES + 1)
 
-    waiting = [committer.submit(1, MOST_WAITING_BYTES)]
+    waiting = [committer.submit(1, MOST_WAITING_BYTES, 0)]
     assert not committer.has_room(1)
     writer.may_commit.set()
     await asyncio.gather(running, *waiting)
@@ -221,9 +221,9 @@ async def test_all_queues_of_a_process_are_bounded_together(writer: _Writer) -> 
     load = Load()
     committers = [_committer(writer, load) for _ in range(5)]
     writer.may_commit.clear()
-    running = [committer.submit(0, 1) for committer in committers]
+    running = [committer.submit(0, 1, 0) for committer in committers]
     await asyncio.sleep(0.05)
-    waiting = [committer.submit(1, MOST_WAITING_BYTES) for committer in committers[:4]]
+    waiting = [committer.submit(1, MOST_WAITING_BYTES, 0) for committer in committers[:4]]
     assert load.waiting_bytes == MOST_WAITING_BYTES_IN_ALL
     assert not committers[4].has_room(1)
 
@@ -238,12 +238,12 @@ async def test_items_of_many_pods_are_bounded_together(writer: _Writer) -> None:
     load = Load()
     committers = [_committer(writer, load) for _ in range(6)]
     writer.may_commit.clear()
-    running = [committer.submit(0, 1) for committer in committers]
+    running = [committer.submit(0, 1, 0) for committer in committers]
     await asyncio.sleep(0.05)
     waiting = [
-        committer.submit(1, 1) for committer in committers[:5] for _ in range(MOST_WAITING_ITEMS - 600)
+        committer.submit(1, 1, 0) for committer in committers[:5] for _ in range(MOST_WAITING_ITEMS - 600)
     ]
-    waiting += [committers[5].submit(1, 1) for _ in range(MOST_WAITING_ITEMS_IN_ALL - load.waiting_items)]
+    waiting += [committers[5].submit(1, 1, 0) for _ in range(MOST_WAITING_ITEMS_IN_ALL - load.waiting_items)]
     assert not committers[5].has_room(1)
 
     writer.may_commit.set()
@@ -256,7 +256,7 @@ async def test_a_caller_that_gives_up_does_not_cancel_the_commit(writer: _Writer
     """What was accepted is committed; the others of its batch get their answers."""
     committer = _committer(writer)
     writer.may_commit.clear()
-    first, second = committer.submit(1, 1), committer.submit(2, 1)
+    first, second = committer.submit(1, 1, 0), committer.submit(2, 1, 0)
     await asyncio.sleep(0.05)
     first.cancel()
     writer.may_commit.set()

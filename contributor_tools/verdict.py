@@ -82,7 +82,7 @@ _OF_FAULTS = {
     Fault.ITEM_PATH: Exit.NOT_IN_BATCH,
     Fault.LOG_PATH: Exit.NOT_IN_LOG,
 }
-_ALTERED = "It was altered or cut. Send the item again, the same: a retry is given the same receipt."
+_ALTERED = "It was altered or cut. Send the item again, the same: a retry is given the same one."
 _ADVICE = {
     Exit.OTHER_ITEM: "Look for the item, the id and the invite that belong together.",
     Exit.UNKNOWN_LOG_KEY: "If the pod has a new log key, its maintainer has a new invite for you.",
@@ -134,7 +134,7 @@ def judge_receipt(
         if earlier is not None:
             check_continues(file, earlier)
     except VaultError as exc:
-        return _unproven(exc, file, c)
+        return unproven(exc, file.receipt.c, c, "receipt")
     return Proven(item.id, invite.pod_name, file, verified)
 
 
@@ -149,7 +149,7 @@ def judge_header(value: str, invite: Invite, item: Item) -> Proven | Unproven:
     try:
         receipt = decode_receipt(value)
     except VaultError as exc:
-        return _unproven_kind(exc)
+        return unproven_kind(exc)
     return judge_receipt(ReceiptFile(item.id, receipt), invite, item)
 
 
@@ -162,14 +162,13 @@ def read_judged(content: bytes) -> ReceiptFile | Unproven:
     try:
         return parse_receipt_file(content)
     except VaultError as exc:
-        return _unproven_kind(exc)
+        return unproven_kind(exc)
 
 
 def verdict_lines(verdict: Proven | Unproven) -> Iterator[str]:
     """Yield the verdict for a terminal, clean."""
     if isinstance(verdict, Unproven):
-        yield f"NOT PROVEN: {clean(verdict.sentence)}."
-        yield _ADVICE[verdict.exit_code]
+        yield from unproven_lines(verdict)
         return
     yield "PROVEN: the pod accepted exactly this item."
     header = verdict.verified.receipt.header
@@ -180,20 +179,13 @@ def verdict_lines(verdict: Proven | Unproven) -> Iterator[str]:
         ("epoch", str(verdict.verified.receipt.epoch)),
         *_log(verdict.verified.checkpoints),
     ]
-    yield from _shown(facts)
+    yield from shown_facts(facts)
 
 
 def verdict_json(verdict: Proven | Unproven) -> str:
     """One JSON document of one line, ASCII. Members are only ever added."""
     if isinstance(verdict, Unproven):
-        document: dict[str, Any] = {
-            "message_type": "receipt",
-            "is_proven": False,
-            "reason": verdict.reason,
-            "message": verdict.sentence,
-            "advice": _ADVICE[verdict.exit_code],
-            "exit_code": int(verdict.exit_code),
-        }
+        document = unproven_document(verdict, "receipt")
     else:
         header = verdict.verified.receipt.header
         document = {
@@ -211,6 +203,24 @@ def verdict_json(verdict: Proven | Unproven) -> str:
     return json.dumps(document)
 
 
+def unproven_lines(verdict: Unproven) -> Iterator[str]:
+    """Yield why it is not proven, and what to do, for a terminal."""
+    yield f"NOT PROVEN: {clean(verdict.sentence)}."
+    yield _ADVICE[verdict.exit_code]
+
+
+def unproven_document(verdict: Unproven, what: str) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "message_type": what,
+        "is_proven": False,
+        "reason": verdict.reason,
+        "message": verdict.sentence,
+        "advice": _ADVICE[verdict.exit_code],
+        "exit_code": int(verdict.exit_code),
+    }
+
+
 def claim_lines(file: ReceiptFile) -> Iterator[str]:
     """Yield what a receipt says of itself, clean; nothing of it is verified.
 
@@ -225,7 +235,7 @@ def claim_lines(file: ReceiptFile) -> Iterator[str]:
         ("origin", checkpoints[0].origin),
         *_log(checkpoints),
     ]
-    yield from _shown(facts)
+    yield from shown_facts(facts)
 
 
 def claim_json(file: ReceiptFile) -> str:
@@ -247,21 +257,30 @@ def claim_json(file: ReceiptFile) -> str:
     return json.dumps(document)
 
 
-def _unproven(error: VaultError, file: ReceiptFile, c: bytes) -> Unproven:
+def unproven(error: VaultError, found_c: bytes, c: bytes, what: str) -> Unproven:
+    """Why a receipt, or a promise, does not prove it.
+
+    Args:
+        error: What it was refused for.
+        found_c: The commitment in it.
+        c: The item's.
+        what: "receipt" or "promise", for the sentence.
+    """
     if isinstance(error, DamagedError) and error.fault is Fault.OTHER_ITEM:
-        theirs, ours = (each.hex()[:_SHOWN_DIGITS] for each in (file.receipt.c, c))
+        theirs, ours = (each.hex()[:_SHOWN_DIGITS] for each in (found_c, c))
         return Unproven(
             error.fault.value,
-            f"the receipt is for another item: it commits to {theirs}..., this item with this invite gives "
+            f"the {what} is for another item: it commits to {theirs}..., this item with this invite gives "
             f"{ours}... The content, the id or the invite is not the one it was sent with",
             Exit.OTHER_ITEM,
         )
     if isinstance(error, DamagedError) and error.fault is not None:
         return Unproven(error.fault.value, str(error), _OF_FAULTS[error.fault])
-    return _unproven_kind(error)
+    return unproven_kind(error)
 
 
-def _unproven_kind(error: VaultError) -> Unproven:
+def unproven_kind(error: VaultError) -> Unproven:
+    """Why what is not even of its form proves nothing."""
     reason, code = next((reason, code) for kind, reason, code in _OF_KINDS if isinstance(error, kind))
     return Unproven(reason, str(error), code)
 
@@ -273,7 +292,7 @@ def _claimed_log(file: ReceiptFile) -> list[Checkpoint]:
 
 def _place(file: ReceiptFile, count: int, ms: int) -> Facts:
     return [
-        ("received", f"{_when(ms)}, by the server's clock"),
+        ("received", f"{when(ms)}, by the server's clock"),
         ("batch", str(file.receipt.batch)),
         ("index", f"{file.receipt.index} (of {count} items, from 0)"),
     ]
@@ -301,11 +320,13 @@ def _log_document(checkpoints: list[Checkpoint] | tuple[Checkpoint, ...]) -> lis
     return [{"size": checkpoint.size, "root": to_base64(checkpoint.root)} for checkpoint in checkpoints]
 
 
-def _shown(facts: Facts) -> Iterator[str]:
+def shown_facts(facts: Facts) -> Iterator[str]:
+    """Yield facts in two columns, clean."""
     return (f"{name:<{_WIDTH}} {clean(value)}" for name, value in facts)
 
 
-def _when(ms: int) -> str:
+def when(ms: int) -> str:
+    """UTC milliseconds for people."""
     try:
         moment = _EPOCH + timedelta(milliseconds=ms)
     except OverflowError:

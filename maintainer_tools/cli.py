@@ -74,6 +74,16 @@ def _receipt() -> click.Command:
     )
 
 
+def _promise() -> click.Command:
+    # As receipts.
+    from contributor_tools.promise import verify
+    from maintainer_tools.promise import redeem
+
+    return click.Group(
+        "promise", commands=[verify, redeem], help="Verify what a function promised; make its receipt."
+    )
+
+
 COMMANDS = {
     "init": Entry("Start", "Make a pod, and the home that opens it.", _ours("init")),
     "serve": Entry("Start", "Take items in over HTTP.", _ours("serve")),
@@ -83,6 +93,7 @@ COMMANDS = {
     "recipient": Entry("Invite", "Let a colleague open the pod too, or stop it.", _ours("recipient")),
     "send": Entry("Contribute", "Send the rows of a table to a pod.", _send),
     "receipt": Entry("Contribute", "Look at receipts, verify and refresh them.", _receipt),
+    "promise": Entry("Contribute", "Verify what a function promised; make its receipt.", _promise),
     "collect": Entry("Read", "Bring in what functions put into a store.", _ours("collect")),
     "ls": Entry("Read", "List items, newest first.", _ours("ls")),
     "show": Entry("Read", "Print one item.", _ours("show")),

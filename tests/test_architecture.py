@@ -37,6 +37,8 @@ CONTRIBUTORS_VAULT = frozenset(
         "vault.keys",
         "vault.links",
         "vault.notes",
+        "vault.promise_files",
+        "vault.promises",
         "vault.properties",
         "vault.receipt_files",
         "vault.receipts",

@@ -156,6 +156,20 @@ def _stored_proofs(rows: Rows, batch: _StoredBatch) -> BatchProofs:
     )
 
 
+def stored_receipt(rows: Rows, seq: int) -> str:
+    """The receipt of an item that is in the vault, as its first answer could have had it, or a retry's would.
+
+    Args:
+        rows: The vault.
+        seq: The item's.
+
+    Raises:
+        DamagedError: Its batch is not whole.
+        StorageError: The vault cannot be read.
+    """
+    return Receipts(rows, None).of_stored(seq)
+
+
 class Receipts:
     """Makes the receipts that the submissions of one batch asked for.
 
@@ -183,13 +197,13 @@ class Receipts:
         if not submission.wants_receipt:
             return None
         if decision.seq is not None:
-            return self._of_stored(decision.seq)
+            return self.of_stored(decision.seq)
         if decision.index is not None and self._fresh is not None:
             return self._fresh.receipt(decision.index)
         return None
 
-    def _of_stored(self, seq: int) -> str:
-        """The receipt that the item's first answer could have had."""
+    def of_stored(self, seq: int) -> str:
+        """The receipt that the item's first answer could have had; raises what ``of`` does."""
         batch = _batch_of(self._rows, seq)
         if seq not in batch.seqs:
             raise DamagedError("an item has no batch; restore a snapshot")

@@ -30,7 +30,7 @@ _MARK = "shared-pod-receipt/v1"
 _LATER_MARK = re.compile(r"shared-pod-receipt/v[1-9][0-9]{0,8}\Z")
 _NO_ID = "-"
 _FEWEST_LINES = 2
-_HEADER = re.compile(r"^pod-receipt:[ \t]*([^\r\n]*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+_HEADER = "Pod-Receipt"
 
 
 class ReceiptFile(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ def parse_receipt_file(content: bytes) -> ReceiptFile:
         return _parse_lines(text)
     if _LATER_MARK.match(mark):
         raise FormatTooNewError(f"a receipt file of a later format was found, {_MARK} was expected; update")
-    return ReceiptFile(None, decode_receipt(_bare(text)))
+    return ReceiptFile(None, decode_receipt(header_in(text, _HEADER)))
 
 
 def verify_receipt_file(
@@ -161,8 +161,18 @@ def _parse_lines(text: str) -> ReceiptFile:
     )
 
 
-def _bare(text: str) -> str:
-    found = _HEADER.findall(text)
+def header_in(text: str, name: str) -> str:
+    """The value of the one header of a name among what an HTTP client shows; else all of the text.
+
+    Args:
+        text: Untrusted, ASCII.
+        name: Of the header, in any case.
+
+    Raises:
+        MalformedError: It stands there more than once.
+    """
+    line = rf"^{name}:[ \t]*([^\r\n]*?)[ \t\r]*$"
+    found = re.findall(line, text, re.IGNORECASE | re.MULTILINE)
     if len(found) > 1:
-        raise MalformedError(f"one Pod-Receipt header was expected, {len(found)} were found")
+        raise MalformedError(f"one {name} header was expected, {len(found)} were found")
     return str(found[0]) if found else text.strip()

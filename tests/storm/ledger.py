@@ -8,6 +8,7 @@ page that quotes it, may differ: they are what a run makes.
 from __future__ import annotations
 
 import subprocess
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -20,6 +21,8 @@ from tests.support.server import ROOT
 
 LEDGER = ROOT / "docs" / "storm.jsonl"
 RECORD = ROOT / "docs" / "durability.md"
+LINE = 120
+"""Of the page."""
 BEGIN, END = "<!-- storm: made by `make storm-record` -->", "<!-- storm: end -->"
 
 
@@ -127,7 +130,7 @@ def _counted(name: str, counters: Iterable[dict[str, int]]) -> str:
     for counter in counters:
         total.update(counter)
     shown = (f"{of} {number:,}" for of, number in sorted(total.items(), key=lambda item: (-item[1], item[0])))
-    return f"{name}: {', '.join(shown)}."
+    return textwrap.fill(f"{name}: {', '.join(shown)}.", LINE)
 
 
 def record(eras: Sequence[Era]) -> str:

@@ -140,7 +140,12 @@ def pasteable(*words: str | Path) -> str:
     return shlex.join(clean(str(word)) for word in words)
 
 
-def command_name() -> str:
+def ours(*words: str | Path) -> str:
+    """A command line of this program, as its reader may paste it into a shell."""
+    return f"{_command_name()} {pasteable(*words)}"
+
+
+def _command_name() -> str:
     """How the reader of a hint starts this program: as it was started."""
     started = Path(sys.argv[0])
     if started.name != _SCRIPT:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from maintainer_tools.console import clean, command_name, pasteable, say
+from maintainer_tools.console import clean, ours, pasteable, say
 from maintainer_tools.homes import Home, changing, find_home, open_identity
 from maintainer_tools.invite_files import SUFFIX, issue_into, read_invite
 from maintainer_tools.new_files import write_private
@@ -67,14 +67,13 @@ def _write_item(path: Path, invite: Invite) -> None:
 
 
 def _say_what_to_do(folder: Path, invite: Invite, url: str) -> None:
-    command = command_name()
     say(f"A demo pod is in {clean(str(folder))}. To put an item in, paste this into another terminal:")
     say()
     say(f"  {pasteable('curl', '-d', f'@{folder / _ITEM}', f'{url}/v4/{invite.owner_key.hex}/create_item')}")
     say()
     say("The server stores it and cannot read it. You can, from the file, with the home's identity:")
     say()
-    say(f"  {command} {pasteable('ls', folder)}")
-    say(f"  {command} {pasteable('export', folder, 'demo-export', '--format', 'csv')}")
+    say(f"  {ours('ls', folder)}")
+    say(f"  {ours('export', folder, 'demo-export', '--format', 'csv')}")
     say()
     say("Stop the server with Ctrl-C. Its log follows.")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from maintainer_tools.console import pasteable, put, put_json, say
+from maintainer_tools.console import ours, pasteable, put, put_json, say
 from maintainer_tools.drills import RECORD_FILE, warning_of
 from maintainer_tools.exits import CredentialsMissingError, Exit
 from maintainer_tools.findings import Finding, Mark, doubt, fault, lines_of, ok
@@ -30,13 +30,14 @@ from maintainer_tools.homes import (
 )
 from maintainer_tools.identity_rotation import BEFORE, COMING
 from maintainer_tools.reach import examine_reach
+from maintainer_tools.times import ago
 from vault.disk import open_regular
 from vault.errors import MissingError, VaultError
 from vault.files import read_file
 from vault.founding import IDENTITY_FILE
 from vault.opening import Identity
 from vault.page_one import verify_page_one
-from vault.pod import MAX_POD_TOML_BYTES, PodFolder, load_log_key, parse_pod_toml
+from vault.pod import MAX_POD_TOML_BYTES, PodConfig, PodFolder, load_log_key, parse_pod_toml
 from vault.policies import load_policy
 from vault.reader import file_key_of
 from vault.witness import SEEN_FILE
@@ -118,7 +119,7 @@ def _mend_of_policy(path: Path, pod: PodFolder) -> str:
         load_policy(pod, is_edited=True)
     except VaultError:
         return "put pod.toml and slots.json back, both of one time: from home, or from a snapshot"
-    return pasteable("shared-pod", "schema", "apply", path)
+    return ours("schema", "apply", path)
 
 
 def _examine_log_key(pod: PodFolder) -> Finding:
@@ -183,7 +184,7 @@ def _examine_home(
             "identity", str(exc), "in a script, name the passphrase's file in SHARED_POD_PASSPHRASE_FILE"
         )
     except VaultError as exc:
-        yield fault("identity", str(exc), pasteable("shared-pod", "recover", "--help"))
+        yield fault("identity", str(exc), ours("recover", "--help"))
     else:
         yield from _examine_keys(home, identity)
         yield _examine_recovery(path, identity, now_seconds)
@@ -201,7 +202,7 @@ def _examine_keys(home: Home, identity: Identity) -> Iterator[Finding]:
     try:
         verify_page_one(home.pod.vault, file_key)
     except VaultError as exc:
-        yield fault("vault key", str(exc), pasteable("shared-pod", "check", home.path))
+        yield fault("vault key", str(exc), ours("check", home.path))
     else:
         yield ok("vault key", "vault.db authenticates under the pod's file key")
 
@@ -210,30 +211,35 @@ def _examine_recovery(path: Path, identity: Identity, now_seconds: float) -> Fin
     try:
         sentence = warning_of(path, identity, round(now_seconds * 1000))
     except VaultError as exc:
-        return fault("recovery", str(exc), pasteable("shared-pod", "recovery", "drill", path))
+        return fault("recovery", str(exc), ours("recovery", "drill", path))
     if sentence is None:
         return ok("recovery", "shares on paper were made, and tried within a year")
-    return doubt("recovery", sentence, pasteable("shared-pod", "recovery", "--help"))
+    return doubt("recovery", sentence, ours("recovery", "--help"))
 
 
 def _examine_audited(path: Path, now_seconds: float) -> Finding:
-    mend = pasteable("shared-pod", "audit", path)
+    mend = ours("audit", path)
     try:
-        days = int((now_seconds - (path / SEEN_FILE).stat().st_mtime) / _DAY)
+        audited_seconds = (path / SEEN_FILE).stat().st_mtime
     except OSError:
         return doubt("audited", "this home has not audited its pod yet", mend)
-    sentence = f"the newest log that an audit here found true is {days} days old"
-    return ok("audited", sentence) if days <= AUDIT_DAYS else doubt("audited", sentence, mend)
+    sentence = f"the last audit here that found everything right was {_ago(audited_seconds, now_seconds)}"
+    is_recent = now_seconds - audited_seconds <= AUDIT_DAYS * _DAY
+    return ok("audited", sentence) if is_recent else doubt("audited", sentence, mend)
 
 
 def _examine_snapshots(path: Path, pod: PodFolder, folder: Path, now_seconds: float) -> Finding:
-    mend = pasteable("shared-pod", "snapshot", path, f"{path.resolve()}-{time.strftime('%Y-%m-%d')}")
+    mend = ours("snapshot", path, f"{path.resolve()}-{time.strftime('%Y-%m-%d')}")
     taken = [copy.stat().st_mtime for copy in _copies_in(folder, pod)]
     if not taken:
         return doubt("snapshot", f"none of this pod is in {folder}; `--snapshots` names another place", mend)
-    days = int((now_seconds - max(taken)) / _DAY)
-    sentence = f"the newest of {len(taken)} was taken {days} days ago"
-    return ok("snapshot", sentence) if days <= SNAPSHOT_DAYS else doubt("snapshot", sentence, mend)
+    sentence = f"the newest of {len(taken)} was taken {_ago(max(taken), now_seconds)}"
+    is_recent = now_seconds - max(taken) <= SNAPSHOT_DAYS * _DAY
+    return ok("snapshot", sentence) if is_recent else doubt("snapshot", sentence, mend)
+
+
+def _ago(then_seconds: float, now_seconds: float) -> str:
+    return ago(int(then_seconds * 1000), int(now_seconds * 1000))
 
 
 def _copies_in(folder: Path, pod: PodFolder) -> Iterator[Path]:
@@ -248,14 +254,18 @@ def _copies_in(folder: Path, pod: PodFolder) -> Iterator[Path]:
 
 
 def _owner_of(pod: PodFolder) -> bytes | None:
-    try:
-        return parse_pod_toml(read_file(pod.pod_toml, MAX_POD_TOML_BYTES)).owner_key.raw
-    except VaultError:
-        return None
+    config = _config_of(pod)
+    return config.owner_key.raw if config else None
 
 
 def _url_of(pod: PodFolder) -> str:
+    config = _config_of(pod)
+    return config.url if config else ""
+
+
+def _config_of(pod: PodFolder) -> PodConfig | None:
+    """What pod.toml says; None where it says nothing, which the policy's own line tells."""
     try:
-        return parse_pod_toml(read_file(pod.pod_toml, MAX_POD_TOML_BYTES)).url
+        return parse_pod_toml(read_file(pod.pod_toml, MAX_POD_TOML_BYTES))
     except VaultError:
-        return ""
+        return None

@@ -115,7 +115,7 @@ def _to_stdout(reader: Reader, wanted: Wanted, file_format: str) -> None:
 
 def _say_what_was_written(out: str, files: Files) -> None:
     for file in files:
-        say(f"{clean(out)}/{file['file']}: {file['rows']} items")
+        say(f"{clean(out)}/{file['file']}: {file['rows']} item{'s' * (file['rows'] != 1)}")
     if not files:
         say("There is nothing to export; the folder is empty.")
     say("These files are not encrypted.")

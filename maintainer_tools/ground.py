@@ -93,20 +93,23 @@ def examine_modes(paths: Iterable[Path]) -> Iterator[Finding]:
     if not found:
         return
     open_to_others = [path for path, status in found if stat.S_IMODE(status.st_mode) & 0o077]
-    folder, status = found[0]
+    first, status = found[0]
     strangers = [path for path, other in found if other.st_uid != status.st_uid]
     if open_to_others:
         names = ", ".join(path.name for path in open_to_others)
         yield fault(
-            "modes", f"others on this machine may read {names}", _command("chmod", "go=", open_to_others)
+            "modes", f"others on this machine may read {names}", pasteable("chmod", "go=", *open_to_others)
         )
     else:
-        files = f" and what is in it ({len(found) - 1})" if len(found) > 1 else ""
-        yield ok("modes", f"only one user may read {folder.name}{files}")
+        names = ", ".join(path.name for path, _ in found)
+        what = f"{first.name} and what is in it ({len(found) - 1})" if stat.S_ISDIR(status.st_mode) else names
+        yield ok("modes", f"only one user may read {what}")
     if strangers:
         names = ", ".join(path.name for path in strangers)
-        owner = f"--reference={folder}"
-        yield fault("owner", f"{names}: of another user than the folder", _command("chown", owner, strangers))
+        owner = f"--reference={first}"
+        yield fault(
+            "owner", f"{names}: of another user than {first.name}", pasteable("chown", owner, *strangers)
+        )
 
 
 def _statuses(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
@@ -114,10 +117,6 @@ def _statuses(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
         # A server that closes its vault takes files away meanwhile.
         with contextlib.suppress(FileNotFoundError):
             yield path, path.lstat()
-
-
-def _command(program: str, option: str, paths: Iterable[Path]) -> str:
-    return pasteable(program, option, *paths)
 
 
 def examine_time(pod: PodFolder, now_seconds: float) -> Finding:

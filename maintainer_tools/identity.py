@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.asking import ask_identity, ask_new_passphrase
-from maintainer_tools.console import clean, command_name, pasteable, put, put_json, say
+from maintainer_tools.console import clean, ours, put, put_json, say
 from maintainer_tools.exits import Exit
 from maintainer_tools.homes import find_home, identity_at, open_identity
 from maintainer_tools.new_files import new_folder, require_absent
@@ -66,7 +66,7 @@ def new(home: Path, *, is_protected: bool) -> None:
     with new_folder(home) as partial:
         write_identity(partial / IDENTITY_FILE, Identity(os.urandom(32)), passphrase, os.urandom)
     say(f"Made {clean(str(home))} with an identity. Give its public key to the maintainer:")
-    say(f"  {command_name()} {pasteable('identity', 'public', home)}")
+    say(f"  {ours('identity', 'public', home)}")
 
 
 @identity.command("public")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.asking import ask_new_passphrase
-from maintainer_tools.console import clean, command_name, pasteable, put_json, say
+from maintainer_tools.console import clean, ours, put_json, say
 from maintainer_tools.pod_toml import first_pod_toml
 from vault.founding import draw_keys, found_home
 from vault.pod import SCHEMA_POLICIES, PodConfig, SchemaPolicy, check_url
@@ -55,7 +55,6 @@ def init(
 
 def _say_what_to_save(home: Path, config: PodConfig) -> None:
     shown = clean(str(home))
-    command = command_name()
     say(f'Made {shown}, the home of the pod "{clean(config.name)}":')
     say()
     say(f"  {shown}/identity  the one secret; whoever has it can read every item")
@@ -64,12 +63,12 @@ def _say_what_to_save(home: Path, config: PodConfig) -> None:
     say("Save the identity on paper now. Its 64 digits recover everything, together with")
     say("a copy of the pod. Without them nobody can read the items, not even you.")
     say()
-    say(f"  {command} {pasteable('identity', 'print', home)}")
+    say(f"  {ours('identity', 'print', home)}")
     say()
     say("Then:")
     say()
-    say(f"  {command} {pasteable('serve', home)}")
-    say(f"  {command} {pasteable('invite', 'new', home, '--name', 'field-team', *_where(config))}")
+    say(f"  {ours('serve', home)}")
+    say(f"  {ours('invite', 'new', home, '--name', 'field-team', *_where(config))}")
 
 
 def _where(config: PodConfig) -> tuple[str, ...]:

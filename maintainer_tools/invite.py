@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from maintainer_tools.caveat_options import caveats_of, shown_limits
-from maintainer_tools.console import clean, command_name, pasteable, put, put_json, put_table, say
+from maintainer_tools.console import clean, ours, put, put_json, put_table, say
 from maintainer_tools.file_key_rotation import rotate_file_key
 from maintainer_tools.homes import Change, changing, find_home, home_policy, open_identity
 from maintainer_tools.invite_files import SUFFIX, issue_into, read_invite
@@ -77,7 +77,7 @@ def _say_what_it_is(home: Path, path: Path, caveats: Caveats, *, is_declaring: b
     say(f"Wrote {clean(str(path))}: {clean(limits)}.")
     say("Give it to one contributor, over a channel you trust. Whoever has it, or its link,")
     say("can put items in and take none out. To take it back:")
-    say(f"  {command_name()} {pasteable('invite', 'revoke', home, path.stem)}")
+    say(f"  {ours('invite', 'revoke', home, path.stem)}")
     if not is_declaring:
         say("note: its holder cannot declare properties, only use those you declare, with")
         say("`schema add`, or with `schema learn` and one of their files.")

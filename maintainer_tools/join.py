@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maintainer_tools.console import clean, command_name, pasteable, say
+from maintainer_tools.console import clean, ours, say
 from maintainer_tools.homes import PATIENCE, SIGNER_FILE, find_pod, identity_at, trusted_policy
 from maintainer_tools.new_files import require_absent
 from maintainer_tools.public_keys import read_public
@@ -44,4 +44,4 @@ def join(home: Path, pod: Path, maintainer: Path) -> None:
     take_snapshot(found.path, home / POD_FOLDER, PATIENCE)
     say(f"{clean(str(home))} reads the pod of whoever has this fingerprint; compare it with them:")
     say(f"  {key.fingerprint}")
-    say(f"  {command_name()} {pasteable('ls', home)}")
+    say(f"  {ours('ls', home)}")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from maintainer_tools.findings import Finding, doubt, fault, ok
+from maintainer_tools.ground import is_loopback
 
 SECONDS = 10.0
 MOST_BYTES = 65_536
@@ -23,7 +24,6 @@ EXPIRY_DAYS = 14
 """Let's Encrypt's clients renew 30 days before; half of that means that they do not."""
 SKEW_SECONDS = 60.0
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DAY = 86_400
 
 
@@ -67,7 +67,7 @@ def _examine_scheme(url: str) -> Finding:
     parts = urlsplit(url)
     if parts.scheme == "https":
         return ok("url", f"{url}, over TLS")
-    if parts.hostname in _LOOPBACK:
+    if is_loopback(parts.hostname or ""):
         return ok("url", f"{url}, on this machine only")
     return fault(
         "url",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maintainer_tools.console import clean, command_name, pasteable, put_json, put_table, say
+from maintainer_tools.console import clean, ours, put_json, put_table, say
 from maintainer_tools.homes import changing, find_home, home_policy, open_identity
 from maintainer_tools.public_keys import read_public
 from vault.errors import MissingError
@@ -39,9 +39,9 @@ def add(home: Path, file: Path, name: str) -> None:
     say(f"Items that come from now on are sealed to {clean(name)} too. Compare its fingerprint with them:")
     say(f"  {key.fingerprint}")
     say("Items that were there before open for them once this has run:")
-    say(f"  {command_name()} {pasteable('rewrap', home)}")
+    say(f"  {ours('rewrap', home)}")
     say("They read a snapshot of the pod with `join`, which needs your public key too:")
-    say(f"  {command_name()} {pasteable('identity', 'public', home)}")
+    say(f"  {ours('identity', 'public', home)}")
 
 
 @recipient.command("remove")
@@ -60,7 +60,7 @@ def remove(home: Path, name: str) -> None:
     say(f"Items that come from now on are not sealed to {clean(name)}. What was there before they can still")
     say("open, in this pod's file and in every copy: no key can be taken back. They have had the file key;")
     say("so that no file written from now on opens for them:")
-    say(f"  {command_name()} {pasteable('rotate', home, '--file-key')}")
+    say(f"  {ours('rotate', home, '--file-key')}")
 
 
 def _find(name: str, recipients: list[NamedRecipient]) -> NamedRecipient:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from maintainer_tools.console import clean, command_name, pasteable, put, put_json, say
+from maintainer_tools.console import clean, ours, put, put_json, say
 from maintainer_tools.drills import note_drilled, note_made
 from maintainer_tools.given_shares import identity_from_shares
 from maintainer_tools.homes import Home, find_home, find_pod, home_policy, open_identity
@@ -98,7 +98,7 @@ def _say_what_next(home: Home, set_words: str, out: Path | None) -> None:
         say("together its files are the secret itself.")
     say("Then try the paper. Until that was done, `check` reminds you:")
     say()
-    say(f"  {command_name()} {pasteable('recovery', 'drill', home.path)}")
+    say(f"  {ours('recovery', 'drill', home.path)}")
 
 
 @recovery.command("drill")

@@ -14,7 +14,7 @@ import click
 
 from maintainer_tools.alone import nobody_copying, require_served
 from maintainer_tools.asking import require_person
-from maintainer_tools.console import clean, command_name, pasteable, put_json, say
+from maintainer_tools.console import clean, ours, put_json, say
 from maintainer_tools.exits import Exit
 from maintainer_tools.homes import PATIENCE, Home, find_home, home_policy, open_identity
 from maintainer_tools.reading import reading_as_it_is
@@ -80,7 +80,7 @@ def repair(context: click.Context, home: Path, *, is_agreed: bool, is_json: bool
     out = _repair(found, identity, plan)
     say(f"Repaired: {plan.batches} batches, in epoch {plan.epoch} of the log. As it was: {clean(str(out))}")
     say("Keep that folder: what was left out is in it. Make a new checkpoint for where you keep them:")
-    say(f"  {command_name()} {pasteable('checkpoint', 'export', home, 'FILE')}")
+    say(f"  {ours('checkpoint', 'export', home, 'FILE')}")
     if is_json:
         put_json(_facts(plan, out))
 

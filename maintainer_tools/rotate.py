@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.asking import ask_new_passphrase
-from maintainer_tools.console import clean, command_name, pasteable, say
+from maintainer_tools.console import clean, ours, say
 from maintainer_tools.file_key_rotation import rotate_file_key
 from maintainer_tools.homes import Home, changing, find_home, open_identity
 from maintainer_tools.identity_rotation import is_protected_file, rotate_identity
@@ -51,12 +51,12 @@ def _rotate_identity(home: Home, *, is_protected: bool) -> None:
     identity = open_identity(home)
     ask = ask_new_passphrase if is_protected or is_protected_file(home) else lambda: None
     before = rotate_identity(home, identity, ask_new_passphrase=ask, entropy=os.urandom)
-    shown, command = clean(str(before)), command_name()
+    shown = clean(str(before))
     say(f"{clean(str(home.path))} has a new identity. It was tried: it opens every batch and every slot.")
     say("Every invite goes on working. Save it on paper now; the digits on old paper open nothing new:")
-    say(f"  {command} {pasteable('identity', 'print', home.path)}")
+    say(f"  {ours('identity', 'print', home.path)}")
     say("Recovery shares are of the old identity too: make new ones with `recovery make`.")
     say(f"{shown} is the old identity. It still opens all that was sealed to it, in every")
     say("copy, and copies made before now open with nothing else. Remove it once you need none of those.")
     say("If somebody may have it, they had the file key as well; to give the vault another:")
-    say(f"  {command} {pasteable('rotate', home.path, '--file-key')}")
+    say(f"  {ours('rotate', home.path, '--file-key')}")

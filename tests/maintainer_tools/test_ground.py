@@ -30,6 +30,19 @@ def test_what_is_gone_meanwhile_has_no_mode(tmp_path: Path) -> None:
     assert list(examine_modes([tmp_path / "vault.db-wal"])) == []
 
 
+def test_files_and_folders_are_told_apart(tmp_path: Path) -> None:
+    """A home's own files lie beside one another; a folder is said with what is in it."""
+    for name in ("identity", "recovery.json"):
+        (tmp_path / name).touch(0o600)
+    tmp_path.chmod(0o700)
+    paths = [tmp_path / "identity", tmp_path / "recovery.json"]
+
+    (of_files,), (of_folder,) = examine_modes(paths), examine_modes([tmp_path, *paths])
+
+    assert of_files.sentence == "only one user may read identity, recovery.json"
+    assert of_folder.sentence == f"only one user may read {tmp_path.name} and what is in it (2)"
+
+
 def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A home on a laptop needs no server."""
     monkeypatch.setattr("maintainer_tools.ground._PACKAGES", ("no-such-package",))

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from contributor_tools.console import clean as contributors_clean
 from maintainer_tools import console
-from maintainer_tools.console import clean, command_name, json_line, shortened, table_lines
+from maintainer_tools.console import clean, json_line, ours, shortened, table_lines
 
 JOINERS = "\u200c\u200d"
 ANY_TEXT = st.text(st.characters(codec=None, categories=None))
@@ -125,7 +125,7 @@ def test_hints_name_the_command_as_it_was_started(
     """A hint that cannot be pasted is worse than none."""
     monkeypatch.setattr("sys.argv", [started])
 
-    assert command_name().endswith(named)
+    assert ours("ls", "my pod").endswith(f"{named} ls 'my pod'")
 
 
 def test_an_installed_command_is_named_shortly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_an_installed_command_is_named_shortly(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.argv", [str(script)])
 
-    assert command_name() == "shared-pod"
+    assert ours("ls", "plants") == "shared-pod ls plants"
 
 
 def test_progress_in_a_log_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:

@@ -277,10 +277,24 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
         process.wait(30)
 
 
+FORWARDING = {
+    "caddy": ("header_up -X-Forwarded-For", "header_up X-Forwarded-For {remote_host}"),
+    "nginx": ('proxy_set_header X-Forwarded-For "";', "proxy_set_header X-Forwarded-For $remote_addr;"),
+}
+"""The line of each snippet that drops the client's address, and the one that the page names instead."""
+
+
+def _lines(name: str, *, is_forwarding: bool) -> str:
+    text, (dropping, forwarding) = _snippet(name), FORWARDING[name]
+    assert dropping in text
+    assert f"`{forwarding}`" in DEPLOY
+    return text.replace(dropping, forwarding) if is_forwarding else text
+
+
 @contextlib.contextmanager
-def _caddy(folder: Path, port: int, upstream: int) -> Iterator[None]:
+def _caddy(folder: Path, port: int, upstream: int, *, is_forwarding: bool = False) -> Iterator[None]:
     program, pem = _program("caddy", "caddy"), self_signed(folder / "both.pem")
-    text = _snippet("caddy").replace("127.0.0.1:3030", f"127.0.0.1:{upstream}")
+    text = _lines("caddy", is_forwarding=is_forwarding).replace("127.0.0.1:3030", f"127.0.0.1:{upstream}")
     # Its own certificate needs the internet; and any free port in place of 443.
     text = text.replace("pod.example.org {", f"https://localhost:{port} {{\n\ttls {pem} {pem}\n")
     (folder / "Caddyfile").write_text(text.replace("admin off", "admin off\n\tauto_https disable_redirects"))
@@ -289,9 +303,9 @@ def _caddy(folder: Path, port: int, upstream: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path, port: int, upstream: int) -> Iterator[None]:
+def _nginx(folder: Path, port: int, upstream: int, *, is_forwarding: bool = False) -> Iterator[None]:
     program, pem = _program("nginx", "nginx"), self_signed(folder / "both.pem")
-    text = _snippet("nginx").replace("127.0.0.1:3030", f"127.0.0.1:{upstream}")
+    text = _lines("nginx", is_forwarding=is_forwarding).replace("127.0.0.1:3030", f"127.0.0.1:{upstream}")
     text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
     text = re.sub(r"(ssl_certificate(?:_key)?) [^;]+;", rf"\1 {pem};", text)
     places = "".join(
@@ -353,3 +367,16 @@ def test_no_address_of_a_client_is_passed_on(name: str, tmp_path: Path) -> None:
     assert b"post /v4/x/create_item" in request
     assert b"203.0.113.9" not in request.replace(b"x-real-ip: 203.0.113.9", b"" if name == "caddy" else b"!")
     assert not re.search(rb"\r\n(x-forwarded-for|forwarded): *\S", request)
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_proxy_that_is_to_be_trusted_names_the_client_and_nobody_else(name: str, tmp_path: Path) -> None:
+    """In one header, once; what the client claims of itself is gone."""
+    port, echo = _free_port(), _Echo()
+    with PROXIES[name](tmp_path, port, echo.port, is_forwarding=True):
+        assert _ask(port, "POST", "/v4/x/create_item", b"{}").status == 200
+    echo.close()
+
+    heads = b"".join(echo.requests).lower().partition(b"\r\n\r\n")[0].split(b"\r\n")
+    named = [head for head in heads if head.startswith((b"x-forwarded-for:", b"forwarded:"))]
+    assert named in ([b"x-forwarded-for: 127.0.0.1"], [b"x-forwarded-for: ::1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import resource
@@ -16,7 +17,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.connections import LEAST_CONNECTIONS, OTHER_DESCRIPTORS, Held, affordable, end, held_at, too_many
+from ingest import connections
+from ingest.connections import (
+    LEAST_CONNECTIONS,
+    OTHER_DESCRIPTORS,
+    Held,
+    Usher,
+    affordable,
+    arrange_listening,
+    end,
+    held_at,
+    too_many,
+)
 from ingest.networks import NO_NETWORK, Network, network_of, parse_address
 from tests.support.pods import TestPod, make_pod
 from tests.support.server import Server, envelope, serving
@@ -182,23 +194,23 @@ def test_heads_of_every_slow_client_end_in_time(pod: TestPod) -> None:
     options = ["--header-seconds", "1", "--body-seconds", "1"]
     with serving(pod.folder.path, options=options) as server, contextlib.ExitStack() as closing:
         slow = [_open(closing, server, "127.0.0.3", 100) for _ in beginnings]
-        for connections, beginning in zip(slow, beginnings, strict=True):
-            for connection in connections:
+        for group, beginning in zip(slow, beginnings, strict=True):
+            for connection in group:
                 connection.sendall(beginning)
         assert _ask(closing.enter_context(server.connect())).startswith(b"HTTP/1.1 200")
-        _drip([connection for connections in slow[1:3] for connection in connections])
+        _drip([connection for group in slow[1:3] for connection in group])
         deadline = time.monotonic() + 8
-        for connection in (connection for connections in slow for connection in connections):
+        for connection in (connection for group in slow for connection in group):
             connection.settimeout(max(deadline - time.monotonic(), 0.01))
             with contextlib.suppress(ConnectionError):
                 while connection.recv(4_096):
                     pass
 
 
-def _drip(connections: Sequence[socket.socket]) -> None:
+def _drip(group: Sequence[socket.socket]) -> None:
     for _ in range(6):
         time.sleep(0.4)
-        for connection in connections:
+        for connection in group:
             with contextlib.suppress(OSError):
                 connection.send(b"x")
 
@@ -243,6 +255,44 @@ def test_nobody_is_ended_by_the_number_of_a_connection_that_has_gone() -> None:
             assert taken.send(b"still there") == 11
             assert end([held]) == 1
         assert end([held]) == 0
+
+
+async def test_an_usher_leaves_half_of_the_bound() -> None:
+    """In this process: what it tells, and what is left."""
+    told: asyncio.Queue[int] = asyncio.Queue()
+    with contextlib.ExitStack() as closing:
+        listening = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
+        address = listening.getsockname()
+        for _ in range(FEW):
+            closing.enter_context(socket.create_connection(address))
+            closing.enter_context(listening.accept()[0])
+        watching = asyncio.create_task(Usher(address[1], FEW, told.put_nowait).watch())
+        async with asyncio.timeout(10):
+            assert await told.get() == FEW // 2
+        watching.cancel()
+        arrange_listening(address[1], 7)
+        late = closing.enter_context(socket.create_connection(address))
+        taken = closing.enter_context(listening.accept()[0])
+
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7_000
+        assert late.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
+
+
+async def test_other_descriptors_are_no_connections(tmp_path: Path) -> None:
+    """Files and foreign sockets may be many; and where nothing says what there is, nothing is ended."""
+    told: list[int] = []
+    with contextlib.ExitStack() as closing:
+        for number in range(FEW):
+            closing.enter_context((tmp_path / str(number)).open("w"))
+        watching = asyncio.create_task(Usher(1, FEW, told.append).watch())
+        await asyncio.sleep(0.6)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connections, "_DESCRIPTORS", str(tmp_path / "absent"))
+            await asyncio.sleep(0.6)
+            assert held_at(1) == []
+        watching.cancel()
+
+    assert told == []
 
 
 @pytest.mark.parametrize(

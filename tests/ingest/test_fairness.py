@@ -193,6 +193,16 @@ async def test_large_items_of_a_flood_are_paid_for_in_time() -> None:
     await door.end_all()
 
 
+async def test_many_who_send_little_fill_a_batch_before_a_flood_does() -> None:
+    """The bound of a batch holds for all of them together."""
+    door = await _held_back()
+    for caller in range(100, 180):
+        door.send(caller, MUCH_ITEMS)
+    await door.end_all()
+
+    assert max(map(len, door.batches)) == MOST_ITEMS
+
+
 async def test_what_waits_in_a_pause_is_committed_without_anybody_else() -> None:
     """A pause ends by itself; until then nobody takes the pod for idle."""
     door = await _held_back(LARGE)

@@ -114,6 +114,18 @@ async def test_only_so_many_answers_wait(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not await throttle.hold(scope)
 
 
+async def test_an_answer_is_held_as_long_as_was_charged() -> None:
+    """And then given."""
+    throttle = _throttle(_Clock(), 10)
+    scope: Scope = {"client": ("192.0.2.1", 1), "headers": []}
+    for _ in range(100):
+        assert await throttle.hold(scope)
+    began = time.monotonic()
+
+    assert await throttle.hold(scope)
+    assert time.monotonic() - began >= 0.1
+
+
 async def test_without_a_rate_nothing_waits() -> None:
     """`--throttle 0`."""
     throttle = _throttle(_Clock(), 0)

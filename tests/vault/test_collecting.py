@@ -467,6 +467,7 @@ def test_every_field_of_a_forged_segment_is_judged(world: World) -> None:
     assert forgery.refused(forgery.sealing(), elsewhere) is Reason.NOT_ITS_NAME
     assert forgery.refused(forgery.sealing(slot=other_slot.number)) is Reason.NOT_ITS_NAME
     assert forgery.refused(forgery.sealing(slot=99)) is Reason.NOT_ITS_NAME
+    assert forgery.refused(forgery.sealing(name=bytes(22))) is Reason.NOT_ITS_NAME
     assert forgery.refused(forgery.sealing(c=bytes(32))) is Reason.DAMAGED
     assert forgery.refused(forgery.sealing(sealed=b"x" * 99)) is Reason.DAMAGED
     assert forgery.refused(forgery.sealing(key=LogKey(b"k" * 32))) is Reason.DAMAGED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from tests.vectors.generate import stale
 from vault.caveats import Caveats, parse_caveats
 from vault.encoding import mp, pae, require_label, un_mp, unpae
 from vault.erasures import erasure_bytes, verify_erasure
-from vault.header import parse_header
+from vault.header import Header, parse_header
 from vault.identity_file import format_identity, is_protected, parse_identity
 from vault.items import (
     commitment,
@@ -23,17 +24,21 @@ from vault.items import (
     read_canonical,
     server_id,
 )
-from vault.keys import DatabaseKey, LogKey, OwnerKey, PodId, parse_hex_32
+from vault.keys import DatabaseKey, FileKey, LogKey, OwnerKey, PodId, parse_hex_32
 from vault.links import format_invite, parse_invite
 from vault.meta import Meta
+from vault.objects import decode_tags, encode_tags, name_in_key, object_key
 from vault.opening import Identity, OpenedBatch, open_slot_secrets
 from vault.pod import PodConfig, parse_pod_toml
 from vault.policies import check_successor, parse_policy
+from vault.promises import Promise, decode_promise, encode_promise, verify_promise
 from vault.properties import Scalar, ValueType
 from vault.public_file import parse_public
 from vault.rekeying import parse_rotation
 from vault.requests import Hold, parse_request, request_bytes
 from vault.sealing import Recipient
+from vault.segment_reading import read_segment, verify_segment
+from vault.segments import Segment, SegmentItem
 from vault.slots import NONCE_BYTES, Slot, lookup_of, open_slot, wrap_file_key
 from vault.tree import leaf_hash, root_of
 from vault.views import open_view, seal_view
@@ -456,3 +461,88 @@ def test_what_a_vault_holds(vector: Vector) -> None:
             compare(witness, history)
         return
     compare(witness, history)
+
+
+def _segment(rows: Vector) -> Segment:
+    columns = {name: unhex(rows[name]) for name in ("uid", "header", "wraps", "signature")}
+    items = tuple(
+        SegmentItem(**{name: unhex(value) for name, value in item.items()}) for item in rows["items"]
+    )
+    return Segment(**columns, items=items)
+
+
+@pytest.mark.parametrize("vector", cases("segments/read"))
+def test_segments_are_read(vector: Vector, tmp_path: Path) -> None:
+    """Bytes by anybody give rows, or a refusal."""
+    content, key = unhex(vector["content"]), FileKey(unhex(vector["file_key"]))
+    if "error" in vector:
+        with refusal(vector):
+            read_segment(content, key, tmp_path)
+    else:
+        assert read_segment(content, key, tmp_path) == _segment(vector["rows"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("vector", cases("segments/verify"))
+def test_segments_are_verified(vector: Vector) -> None:
+    """All of it agrees, or it is nobody's."""
+    policy = parse_policy(vector["pod_toml"].encode(), vector["slots_json"].encode())
+    policies, segment = {policy.digest: policy}, _segment(vector["rows"])
+    if "error" in vector:
+        with refusal(vector):
+            verify_segment(segment, policies.get, policy.pod_id)
+    else:
+        assert verify_segment(segment, policies.get, policy.pod_id).header.ms == vector["ms"]
+
+
+@pytest.mark.parametrize("vector", cases("promises"))
+def test_promises(vector: Vector) -> None:
+    """Read, and checked by who may hold the item."""
+
+    def check() -> tuple[Promise, Header]:
+        promise = decode_promise(vector["promise"])
+        header = verify_promise(
+            promise,
+            pod_id=PodId(unhex(vector["pod_id"])),
+            function_keys=[unhex(key) for key in vector["function_keys"]],
+            c=None if vector["c"] is None else unhex(vector["c"]),
+        )
+        return promise, header
+
+    if "error" in vector:
+        with refusal(vector):
+            check()
+        return
+    promise, header = check()
+    assert vector["proves"] == {
+        "ms": header.ms,
+        "c": promise.c.hex(),
+        "digest": promise.digest.hex(),
+        "index": promise.index,
+        "uid": header.uid.hex(),
+    }
+    assert encode_promise(promise) == vector["promise"]
+
+
+@pytest.mark.parametrize("vector", cases("objects/keys"))
+def test_keys_of_objects(vector: Vector) -> None:
+    """One name, one key."""
+    pod_id = PodId(unhex(vector["pod_id"]))
+    if "error" in vector:
+        with refusal(vector):
+            name_in_key(vector["key"], pod_id)
+        return
+    assert name_in_key(vector["key"], pod_id) == unhex(vector["item_name"])
+    assert object_key(pod_id, unhex(vector["item_name"])) == vector["key"]
+
+
+@pytest.mark.parametrize("vector", cases("objects/tags"))
+def test_tags_of_objects(vector: Vector) -> None:
+    """They make a promise, which is not believed yet."""
+    if "error" in vector:
+        with refusal(vector):
+            decode_tags(vector["tags"])
+        return
+    promise = decode_tags(vector["tags"])
+    assert encode_promise(promise) == vector["promise"]
+    assert encode_tags(promise).items() <= vector["tags"].items()

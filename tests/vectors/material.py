@@ -1,4 +1,4 @@
-"""What HPKE drew, kept: it takes no randomness from outside, so its outputs are golden for opening only.
+"""What HPKE and SQLCipher drew, kept: they take no randomness from outside, so it is golden for opening only.
 
 Each is made once, under a name that says all that went into it, and then read
 from ``hpke.json`` beside this file. Removing an entry draws it anew.
@@ -7,6 +7,7 @@ from ``hpke.json`` beside this file. Removing an entry draws it anew.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from vault.encoding import pae
@@ -26,6 +27,13 @@ class Material:
         """What ``recipient.seal`` gave for these, once."""
         if name not in self._kept:
             self._kept[name] = recipient.seal(plaintext, info).hex()
+            self._is_changed = True
+        return bytes.fromhex(self._kept[name])
+
+    def once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """What ``make`` gave, once."""
+        if name not in self._kept:
+            self._kept[name] = make().hex()
             self._is_changed = True
         return bytes.fromhex(self._kept[name])
 

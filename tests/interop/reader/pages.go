@@ -13,21 +13,21 @@ import (
 // FORMAT.md, "The vault": SQLCipher 4's pages.
 
 const (
-	pageSize     = 4096
-	saltBytes    = 16
-	ivBytes      = 16
-	hmacBytes    = 64
-	contentBytes = pageSize - ivBytes - hmacBytes
-	sqliteMagic  = "SQLite format 3\x00"
+	pageSize    = 4096
+	saltBytes   = 16
+	ivBytes     = 16
+	hmacBytes   = 64
+	sqliteMagic = "SQLite format 3\x00"
 )
 
 // pageCipher decrypts the pages of one file.
 type pageCipher struct {
 	block   cipher.Block
 	hmacKey []byte
+	size    int
 }
 
-func newPageCipher(fileKey, salt []byte) (*pageCipher, error) {
+func newPageCipher(fileKey, salt []byte, size int) (*pageCipher, error) {
 	block, err := aes.NewCipher(fileKey)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func newPageCipher(fileKey, salt []byte) (*pageCipher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pageCipher{block, hmacKey}, nil
+	return &pageCipher{block, hmacKey, size}, nil
 }
 
 // decrypt returns a page as SQLite knows it; nil if its HMAC does not hold at this number.
@@ -49,15 +49,16 @@ func (c *pageCipher) decrypt(number uint32, page []byte) []byte {
 	if number == 1 {
 		from = saltBytes
 	}
+	content := c.size - ivBytes - hmacBytes
 	mac := hmac.New(sha512.New, c.hmacKey)
-	mac.Write(page[from : contentBytes+ivBytes])
+	mac.Write(page[from : content+ivBytes])
 	mac.Write(le32(number))
-	if !hmac.Equal(mac.Sum(nil), page[contentBytes+ivBytes:]) {
+	if !hmac.Equal(mac.Sum(nil), page[content+ivBytes:]) {
 		return nil
 	}
-	plain := make([]byte, pageSize)
-	iv := page[contentBytes : contentBytes+ivBytes]
-	cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(plain[from:contentBytes], page[from:contentBytes])
+	plain := make([]byte, c.size)
+	iv := page[content : content+ivBytes]
+	cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(plain[from:content], page[from:content])
 	if number == 1 {
 		copy(plain, sqliteMagic)
 	}
@@ -84,7 +85,7 @@ func readImage(file, log []byte, fileKey []byte) (*Image, error) {
 	if len(newest) < pageSize {
 		return nil, refuse(Truncated, "the vault ends inside its first page")
 	}
-	pages, err := newPageCipher(fileKey, newest[:saltBytes])
+	pages, err := newPageCipher(fileKey, newest[:saltBytes], pageSize)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,75 @@ func init() {
 		return object{"checkpoint": object{"origin": found.Origin, "size": found.Size, "root": toHex(found.Root)}}, nil
 	}
 	runners["receipts"] = runReceipt
+	runners["promises"] = runPromise
+	runners["segments/read"] = func(v Vector) (object, error) {
+		segment, err := readSegment(v.bytes("content"), v.bytes("file_key"))
+		if err != nil {
+			return nil, err
+		}
+		return object{"rows": segment.members()}, nil
+	}
+	runners["segments/verify"] = runVerifySegment
+	runners["objects/keys"] = func(v Vector) (object, error) {
+		name, err := readObjectKey(v.text("key"), v.bytes("pod_id"))
+		return object{"item_name": toHex(name)}, err
+	}
+	runners["objects/tags"] = func(v Vector) (object, error) {
+		tags := map[string]string{}
+		for name, value := range v.object["tags"].(object) {
+			tags[name] = value.(string)
+		}
+		promise, err := readTags(tags)
+		return object{"promise": promise}, err
+	}
+}
+
+func runPromise(v Vector) (object, error) {
+	promise, err := readPromise(v.text("promise"))
+	if err != nil {
+		return nil, err
+	}
+	h, err := promise.verify(v.bytes("pod_id"), v.list("function_keys"), v.bytes("c"))
+	if err != nil {
+		return nil, err
+	}
+	return object{"proves": object{
+		"ms": h.MS, "c": toHex(promise.C), "digest": toHex(promise.Digest), "index": int64(promise.I), "uid": toHex(h.UID),
+	}}, nil
+}
+
+func (s *Segment) members() object {
+	items := []any{}
+	for _, item := range s.Items {
+		items = append(items, object{
+			"name": toHex(item.Name), "c": toHex(item.C), "digest": toHex(item.Digest), "sealed": toHex(item.Sealed),
+		})
+	}
+	return object{
+		"uid": toHex(s.UID), "header": toHex(s.Header), "wraps": toHex(s.Wraps), "signature": toHex(s.Signature), "items": items,
+	}
+}
+
+func runVerifySegment(v Vector) (object, error) {
+	policy, err := verifyPolicy([]byte(v.text("pod_toml")), []byte(v.text("slots_json")), false)
+	if err != nil {
+		return nil, err
+	}
+	rows := v.object["rows"].(object)
+	segment := &Segment{
+		UID: fromHex(rows["uid"]), Header: fromHex(rows["header"]), Wraps: fromHex(rows["wraps"]), Signature: fromHex(rows["signature"]),
+	}
+	for _, each := range rows["items"].([]any) {
+		item := each.(object)
+		segment.Items = append(segment.Items, SegmentItem{
+			fromHex(item["name"]), fromHex(item["c"]), fromHex(item["digest"]), fromHex(item["sealed"]),
+		})
+	}
+	header, err := segment.verify(policy)
+	if err != nil {
+		return nil, err
+	}
+	return object{"ms": header.MS}, nil
 }
 
 func runHeader(v Vector) (object, error) {

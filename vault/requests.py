@@ -224,13 +224,11 @@ def write_request(folder: PodFolder, request_id: bytes, content: bytes) -> None:
     """
     path = requests_folder(folder)
     try:
-        path.mkdir(mode=PRIVATE_FOLDER)
-    except FileExistsError:
-        pass
+        path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     except OSError as exc:
         raise storage_error(path, exc) from exc
-    else:
-        sync(folder.path)
+    # Also of a folder that was there: who made it may have been killed before it was durable.
+    sync(folder.path)
     replace_file(path / request_id.hex(), content)
 
 

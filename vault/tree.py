@@ -88,15 +88,6 @@ def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
     return SmallTree(leaf_hashes).root
 
 
-def path_in(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """Return one leaf's inclusion path; for several of one tree, keep a ``SmallTree``.
-
-    Raises:
-        MalformedError: No leaf has this index.
-    """
-    return SmallTree(leaf_hashes).path(index)
-
-
 class Frontier:
     """The peaks of a growing tree: enough to append to it and to know its root.
 

@@ -21,7 +21,6 @@ from vault.tree import (
     inclusion_path,
     leaf_hash,
     node_hash,
-    path_in,
     peaks_of,
     root_from_inclusion,
     root_of,
@@ -166,7 +165,7 @@ def test_published_paths_are_made_too(vector: dict[str, Any]) -> None:
     """We prove as others do, not only accept what others prove."""
     leaves = PUBLISHED_LEAVES[: vector["size"]]
     assert inclusion_path(vector["index"], vector["size"], _node_at(leaves)) == _hashes(vector["path"])
-    assert path_in(leaves, vector["index"]) == _hashes(vector["path"])
+    assert SmallTree(leaves).path(vector["index"]) == _hashes(vector["path"])
 
 
 @pytest.mark.parametrize(
@@ -202,7 +201,7 @@ def test_inclusion_is_that_of_the_definition(data: st.DataObject, size: int) -> 
     index = data.draw(st.integers(0, size - 1))
     leaves = _leaves(size)
     path = inclusion_path(index, size, _node_at(leaves))
-    assert path == path_in(leaves, index) == _path(index, leaves)
+    assert path == SmallTree(leaves).path(index) == _path(index, leaves)
     assert root_from_inclusion(index, size, leaves[index], path) == _mth(leaves)
 
 
@@ -221,7 +220,7 @@ def test_a_changed_inclusion_path_never_leads_to_the_root(data: st.DataObject, s
     """One flipped bit anywhere in the leaf or its path is seen."""
     index = data.draw(st.integers(0, size - 1))
     leaves = _leaves(size)
-    chain = [leaves[index], *path_in(leaves, index)]
+    chain = [leaves[index], *SmallTree(leaves).path(index)]
     leaf, *path = _flip_one_bit(data, chain)
     assert root_from_inclusion(index, size, leaf, path) != _mth(leaves)
 
@@ -276,7 +275,7 @@ def test_any_inclusion_path_gives_a_root_or_our_error(index: int, size: int, pat
 def test_a_leaf_outside_the_tree_has_no_path(index: int) -> None:
     """Neither a small tree nor the log invents a path for a leaf it does not have."""
     with pytest.raises(MalformedError, match=f"leaf {index} is not in a tree of 3 leaves"):
-        path_in(_leaves(3), index)
+        SmallTree(_leaves(3)).path(index)
     with pytest.raises(MalformedError, match=f"leaf {index} is not in a tree of 3 leaves"):
         inclusion_path(index, 3, _node_at(_leaves(3)))
 

@@ -2,68 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from vault.caveats import Caveats, Usage
+from tests.support.judging import config, declaration, judged, note, sentence, state, stored
+from vault.caveats import Usage
 from vault.errors import ItemError
-from vault.items import Item, parse_item
-from vault.judging import Outcome, SlotState, Verdict, judge
-from vault.keys import OwnerKey
-from vault.pod import SCHEMA_POLICIES, PodConfig, SchemaPolicy
+from vault.judging import Outcome, SlotState, Verdict
+from vault.pod import SCHEMA_POLICIES, SchemaPolicy
 from vault.properties import BASE_PROPERTIES, MAX_VIEW_NAMES, RESERVED_NAMES, Scalar, ValueType
 
 REAL, INTEGER, TEXT, BOOL = ValueType.REAL, ValueType.INTEGER, ValueType.TEXT, ValueType.BOOL
-
-
-def config(
-    policy: SchemaPolicy = "extend",
-    declared: Mapping[str, str] | None = None,
-    max_item_bytes: int | None = None,
-) -> PodConfig:
-    """A pod.toml's content."""
-    properties = {name: ValueType(kind) for name, kind in (declared or {}).items()}
-    return PodConfig(OwnerKey(bytes(32)), "Test pod", "", policy, properties, {}, max_item_bytes)
-
-
-def state(own: Mapping[str, str] | None = None, usage: Usage | None = None) -> SlotState:
-    """What a slot has, and declared, so far."""
-    return SlotState(usage or Usage(), {name: ValueType(kind) for name, kind in (own or {}).items()})
-
-
-def note(**payload: Scalar | None) -> Item:
-    """An item of type Note unless it says another."""
-    return parse_item({"type": "Note", "id": "abcdef"} | payload, make_id=str)
-
-
-def declaration(name: str, value_type: str, **more: Scalar) -> Item:
-    """A declaration, with more in it if asked for."""
-    members = {"itemType": "Note", "propertyName": name, "valueType": value_type}
-    return note(type="ItemPropertySchema", **(members | more))
-
-
-def judged(
-    item: Item, pod: PodConfig | None = None, slot: SlotState | None = None, **caveats: Any
-) -> Verdict:
-    """The verdict on an item in a pod that extends, unless asked otherwise."""
-    return judge(pod or config(), Caveats(**caveats), slot or state(), item)
-
-
-def stored(verdict: Verdict) -> dict[str, ValueType]:
-    """What a stored item declares."""
-    assert verdict.outcome is Outcome.STORED, verdict.sentence
-    return dict(verdict.declares)
-
-
-def sentence(verdict: Verdict, outcome: Outcome = Outcome.INVALID) -> str:
-    """Why an item was refused."""
-    assert verdict.outcome is outcome
-    assert verdict.sentence is not None
-    return verdict.sentence
 
 
 @pytest.mark.parametrize("policy", SCHEMA_POLICIES)
@@ -403,73 +353,3 @@ def test_any_item_is_judged_and_leaves_a_sound_view(
         again = judged(item, config(policy, {"known": "Text"}), slot)
         assert again.outcome in {Outcome.STORED, Outcome.REPEATED}
         assert not again.declares
-
-
-def withdrawal(target: Scalar | None = "target", **more: Scalar | None) -> Item:
-    """A withdrawal, with more in it if asked for."""
-    return note(type="Withdrawal", targetItemId=target, **more)
-
-
-@pytest.mark.parametrize("policy", SCHEMA_POLICIES)
-def test_a_withdrawal_needs_no_declaration(policy: SchemaPolicy) -> None:
-    """Whoever may put in may ask for it to be taken out."""
-    assert stored(judged(withdrawal(), config(policy))) == {}
-
-
-def test_a_bare_withdrawal_is_not_kept_out_by_caveats() -> None:
-    """An invite for penguins, used up to the last item and byte, that allows ten bytes an item."""
-    used = state(usage=Usage(5, 500))
-    pod = config(max_item_bytes=10)
-    caveats = {"types": ("Penguin",), "max_items": 5, "max_bytes": 500, "max_item_bytes": 10}
-    item = withdrawal(dateCreated=2**63 - 1, dateModified=-(2**63))
-    assert stored(judged(item, pod, used, **caveats)) == {}
-    assert judged(note(), pod, used, **caveats).outcome is Outcome.FORBIDDEN
-
-
-@pytest.mark.parametrize("more", [{"key": "x"}, {"itemType": "x", "sha256": "y"}])
-def test_a_withdrawal_with_more_in_it_is_an_item_like_any_other(more: dict[str, str]) -> None:
-    """Else it would be a way around every limit."""
-    used = state(usage=Usage(5, 500))
-    assert stored(judged(withdrawal(**more))) == {}
-    for caveats in ({"types": ("Penguin",)}, {"max_items": 5}, {"max_bytes": 500}, {"max_item_bytes": 10}):
-        assert judged(withdrawal(**more), slot=used, **caveats).outcome is Outcome.FORBIDDEN
-
-
-@pytest.mark.parametrize(
-    "target", [None, "", "short", "x" * 37, "with space", "target\n", "a/target", "ä" * 9]
-)
-def test_a_withdrawal_without_a_target_is_refused(target: str | None) -> None:
-    """A contributor who mistyped it must not believe that it was heard."""
-    assert sentence(judged(withdrawal(target))).startswith("targetItemId: 6 to 36")
-
-
-@pytest.mark.parametrize("target", [1, True, 1.5])
-def test_a_target_is_text(target: Scalar) -> None:
-    """As every view knows it."""
-    assert sentence(judged(withdrawal(target))).startswith("targetItemId: text")
-
-
-def test_withdrawals_have_a_bound_of_their_own() -> None:
-    """Each item can be withdrawn, some under a wrong id; but none stores without end what looks like it."""
-    item = withdrawal()
-    size = len(item.canonical)
-    bounds: list[tuple[dict[str, Any], Usage]] = [
-        ({"max_items": 7}, Usage(2 * 7 + 100 - 1, 0)),
-        ({"max_bytes": 700}, Usage(0, 12 * 700 + 20_000 - size)),
-    ]
-    for caveats, last in bounds:
-        assert stored(judged(item, slot=state(usage=last), **caveats)) == {}
-        beyond = state(usage=Usage(last.items + 1, last.bytes + 1))
-        refused = judged(item, slot=beyond, **caveats)
-        assert sentence(refused, Outcome.FORBIDDEN).startswith("this invite has stored all the withdrawals")
-    assert stored(judged(item, slot=state(usage=Usage(10**9, 10**15)))) == {}
-
-
-def test_a_bare_withdrawal_is_small() -> None:
-    """What it is exempt by: the largest there is."""
-    ids = "x" * 36
-    largest = withdrawal(
-        ids, id=ids, dateCreated=-(2**63), dateModified=-(2**63), deleted=True, key=None, rowid=1
-    )
-    assert largest.is_bare_withdrawal
-    assert len(largest.canonical) == 161

@@ -6,7 +6,6 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,54 +15,19 @@ from hypothesis import strategies as st
 
 from contributor_tools.exits import Exit
 from contributor_tools.sent_item import MAX_ITEM_FILE_BYTES
-from tests.support.maintaining import Ended, run
+from tests.support.maintaining import run
 from tests.support.receipts import PAYLOAD, Kept, keep
 from vault.header import parse_header
-from vault.keys import DatabaseKey, LogKey
-from vault.notes import Checkpoint, origin_of, sign_checkpoint
-from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, ReceiptFile, format_receipt_file
-from vault.receipts import Receipt, encode_receipt
-from vault.refreshes import Refresh
+from vault.keys import DatabaseKey
+from vault.notes import origin_of
+from vault.receipt_files import MAX_RECEIPT_FILE_BYTES
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Kept:
-    """A contributor's files, and the pod they are from."""
-    return keep(tmp_path)
-
-
-def _verify(kept: Kept, receipt: str | bytes | None = None, *more: str | Path, item: object = None) -> Ended:
-    given = kept.header if receipt is None else receipt
-    sent = PAYLOAD if item is None else item
-    return run(
-        "receipt",
-        "verify",
-        kept.file("receipt", given),
-        "--invite",
-        kept.invite_file(),
-        "--item",
-        kept.file("item.json", sent if isinstance(sent, bytes) else json.dumps(sent)),
-        *more,
-    )
-
-
-def _changed(kept: Kept, **changes: object) -> str:
-    return encode_receipt(msgspec.structs.replace(kept.receipt, **changes))
-
-
-def _flipped(raw: bytes, at: int = 0) -> bytes:
-    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
-
-
-def _first_flipped(path: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    return (_flipped(path[0]), *path[1:])
-
-
 def test_a_receipt_proves_exactly_its_item(kept: Kept) -> None:
     """Who, what, when and where, from three files and no network."""
-    ended = _verify(kept)
+    ended = kept.verify()
     assert ended.code == Exit.DONE
     assert ended.lines == [
         "PROVEN: the pod accepted exactly this item.",
@@ -80,7 +44,7 @@ def test_a_receipt_proves_exactly_its_item(kept: Kept) -> None:
 
 def test_the_same_for_programs(kept: Kept) -> None:
     """One document; what a receipt cannot say is null, not false."""
-    ended = _verify(kept, None, "--json")
+    ended = kept.verify(None, "--json")
     assert ended.json == {
         "message_type": "receipt",
         "is_proven": True,
@@ -112,22 +76,22 @@ def test_the_same_for_programs(kept: Kept) -> None:
 )
 def test_a_receipt_is_taken_as_clients_show_it(kept: Kept, shape: str) -> None:
     """The header's value, a line, what `curl -i` prints, or a file of `send`."""
-    assert _verify(kept, shape.format(kept.header)).code == Exit.DONE
+    assert kept.verify(shape.format(kept.header)).code == Exit.DONE
 
 
 def test_a_whole_request_body_is_an_item_too(kept: Kept) -> None:
     """What was saved is what was sent."""
     key = kept.invite.database_key.reveal().hex()
     body = {"auth": {"type": "ClientAuth", "databaseKey": key.upper()}, "payload": PAYLOAD}
-    assert _verify(kept, item=body).code == Exit.DONE
+    assert kept.verify(item=body).code == Exit.DONE
     body["auth"] = {"type": "PluginAuth"}
-    assert _verify(kept, item=body).code == Exit.DONE
+    assert kept.verify(item=body).code == Exit.DONE
 
 
 def test_a_body_of_another_key_is_named(kept: Kept) -> None:
     """The commitment would differ too, but would not say why."""
     body = {"auth": {"type": "ClientAuth", "databaseKey": "00" * 32}, "payload": PAYLOAD}
-    ended = _verify(kept, item=body)
+    ended = kept.verify(item=body)
     assert ended.code == 12
     assert "another database key" in ended.err
     assert "00000000" not in ended.err
@@ -137,23 +101,23 @@ def test_an_item_whose_id_the_pod_made(kept: Kept) -> None:
     """The id is in the answer, and in a file of `send`, not in what was sent."""
     nameless = {name: value for name, value in PAYLOAD.items() if name != "id"}
     file = f"shared-pod-receipt/v1 note-b1\n{kept.header}\n"
-    assert _verify(kept, None, "--id", "note-b1", item=nameless).code == Exit.DONE
-    assert _verify(kept, file, item=nameless).code == Exit.DONE
-    assert _verify(kept, None, "--id", "note-b2", item=nameless).code == Exit.OTHER_ITEM
-    ended = _verify(kept, item={**nameless, "id": None})
+    assert kept.verify(None, "--id", "note-b1", item=nameless).code == Exit.DONE
+    assert kept.verify(file, item=nameless).code == Exit.DONE
+    assert kept.verify(None, "--id", "note-b2", item=nameless).code == Exit.OTHER_ITEM
+    ended = kept.verify(item={**nameless, "id": None})
     assert (ended.code, "pass what it answered as --id" in ended.err) == (Exit.MALFORMED, True)
-    ended = _verify(kept, None, "--id", "note-b2")
+    ended = kept.verify(None, "--id", "note-b2")
     assert (ended.code, "not all the same" in ended.err) == (Exit.MALFORMED, True)
-    ended = _verify(kept, file, "--id", "note-b2", item=nameless)
+    ended = kept.verify(file, "--id", "note-b2", item=nameless)
     assert (ended.code, "not all the same" in ended.err) == (Exit.MALFORMED, True)
-    assert _verify(kept, None, "--id", "a/../b").code == Exit.MALFORMED
+    assert kept.verify(None, "--id", "a/../b").code == Exit.MALFORMED
 
 
 @pytest.mark.parametrize("n", ["1", "1.0", "1e0", "10E-1"])
 def test_a_number_is_its_value_however_it_is_written(kept: Kept, n: str) -> None:
     """The canonical form decides, as it did in the pod."""
     item = json.dumps(PAYLOAD | {"n": 7}).replace("7", n).encode()
-    assert _verify(kept, item=item).code == Exit.DONE
+    assert kept.verify(item=item).code == Exit.DONE
 
 
 @pytest.mark.parametrize(
@@ -162,92 +126,11 @@ def test_a_number_is_its_value_however_it_is_written(kept: Kept, n: str) -> None
 )
 def test_another_item_is_told_from_this_one(kept: Kept, change: dict[str, object]) -> None:
     """One character is another item, and none of it is shown."""
-    ended = _verify(kept, item=PAYLOAD | change)
+    ended = kept.verify(item=PAYLOAD | change)
     assert ended.code == Exit.OTHER_ITEM
     assert ended.out.startswith(
         f"NOT PROVEN: the receipt is for another item: it commits to {kept.receipt.c.hex()[:16]}"
     )
-
-
-FAULTS: dict[str, tuple[Callable[[Receipt, LogKey], Receipt], Exit, str, str]] = {
-    "checkpoint's signature": (
-        lambda receipt, _: _noted(receipt, _resigned),
-        Exit.BAD_SIGNATURE,
-        "signature",
-        "was altered",
-    ),
-    "checkpoint's root": (
-        lambda receipt, key: msgspec.structs.replace(
-            receipt, checkpoint=_checkpoint(receipt, key, bytes(32))
-        ),
-        Exit.NOT_IN_LOG,
-        "log_path",
-        "not in the log",
-    ),
-    "checkpoint by a stranger": (
-        lambda receipt, _: msgspec.structs.replace(
-            receipt, checkpoint=_checkpoint(receipt, LogKey(bytes(32)), bytes(32))
-        ),
-        Exit.UNKNOWN_LOG_KEY,
-        "unknown_log_key",
-        "not signed by a log key",
-    ),
-    "item path": (
-        lambda receipt, _: msgspec.structs.replace(receipt, item_path=_first_flipped(receipt.item_path)),
-        Exit.NOT_IN_BATCH,
-        "item_path",
-        "not in the batch",
-    ),
-    "log path": (
-        lambda receipt, _: msgspec.structs.replace(receipt, log_path=_first_flipped(receipt.log_path)),
-        Exit.NOT_IN_LOG,
-        "log_path",
-        "not in the log",
-    ),
-    "log path too short": (
-        lambda receipt, _: msgspec.structs.replace(receipt, log_path=()),
-        Exit.MALFORMED,
-        "malformed",
-        "a path of 1 hashes",
-    ),
-    "header": (
-        lambda receipt, _: msgspec.structs.replace(
-            receipt, header=msgspec.structs.replace(parse_header(receipt.header), ms=0).pack()
-        ),
-        Exit.NOT_IN_LOG,
-        "log_path",
-        "not in the log",
-    ),
-}
-
-
-def _noted(receipt: Receipt, change: Callable[[bytes], bytes]) -> Receipt:
-    return msgspec.structs.replace(receipt, checkpoint=change(receipt.checkpoint))
-
-
-def _resigned(note: bytes) -> bytes:
-    head, _, encoded = note.rpartition(b" ")
-    raw = base64.b64decode(encoded)
-    return head + b" " + base64.b64encode(_flipped(raw, 10)) + b"\n"
-
-
-def _checkpoint(receipt: Receipt, key: LogKey, root: bytes, size: int | None = None, epoch: int = 1) -> bytes:
-    origin = origin_of(parse_header(receipt.header).pod_id, epoch)
-    return sign_checkpoint(Checkpoint(origin, size or receipt.batch, root), key)
-
-
-@pytest.mark.parametrize(("make", "code", "reason", "says"), FAULTS.values(), ids=FAULTS)
-def test_each_fault_has_its_sentence_and_its_code(
-    kept: Kept, make: Callable[[Receipt, LogKey], Receipt], code: Exit, reason: str, says: str
-) -> None:
-    """A contributor does something else about each."""
-    broken = encode_receipt(make(kept.receipt, kept.pod.keys.log_key))
-    ended = _verify(kept, broken)
-    assert ended.code == code
-    assert says in ended.out
-    document = _verify(kept, broken, "--json").json
-    assert (document["is_proven"], document["reason"]) == (False, reason)
-    assert document["exit_code"] == code
 
 
 def test_the_wrong_invite_is_named(kept: Kept, tmp_path: Path) -> None:
@@ -282,7 +165,7 @@ def test_the_wrong_invite_is_named(kept: Kept, tmp_path: Path) -> None:
 )
 def test_what_is_no_receipt_proves_nothing(kept: Kept, content: str, code: Exit, says: str) -> None:
     """Said without quoting it: it comes from a stranger."""
-    ended = _verify(kept, content)
+    ended = kept.verify(content)
     assert ended.code == code
     assert ended.out.startswith("NOT PROVEN: ")
     assert any(word in ended.out for word in says.split("|"))
@@ -327,7 +210,7 @@ def test_sizes_are_bounded_before_anything_is_parsed(kept: Kept) -> None:
 )
 def test_what_is_no_item_is_refused_in_a_sentence(kept: Kept, item: bytes, says: str) -> None:
     """Deep, wide, ambiguous: none of it is built, and none of it is quoted."""
-    ended = _verify(kept, item=item)
+    ended = kept.verify(item=item)
     assert ended.code == Exit.MALFORMED
     assert any(word in ended.err for word in says.split("|")), ended.err
     assert "\x1b" not in ended.err
@@ -385,7 +268,7 @@ def test_show_says_what_a_receipt_claims_and_that_it_is_a_claim(kept: Kept) -> N
     assert ended.lines[0] == "item      not named"
     assert f"origin    {origin_of(kept.pod.policy.pod_id, 1)}" in ended.lines
     assert "`receipt verify` finds out" in ended.err
-    forged = _changed(kept, c=bytes(32))
+    forged = kept.changed(c=bytes(32))
     document = run("receipt", "show", kept.file("receipt", forged), "--json").json
     assert document["is_proven"] is None
     assert document["c"] == "00" * 32
@@ -397,39 +280,13 @@ def test_show_is_not_fooled_by_times_and_names_that_cannot_be(kept: Kept) -> Non
     header = msgspec.structs.replace(parse_header(kept.receipt.header), ms=2**63 - 1).pack()
     note = "\u202eevil\x9b31m\n3\n" + base64.b64encode(bytes(32)).decode() + "\n\n\u2014 w AAAAAAA=\n"
     ended = run(
-        "receipt", "show", kept.file("receipt", _changed(kept, header=header, checkpoint=note.encode()))
+        "receipt", "show", kept.file("receipt", kept.changed(header=header, checkpoint=note.encode()))
     )
     assert ended.code == Exit.DONE
     assert f"received  {2**63 - 1} ms after 1970, by the server's clock" in ended.lines
     assert r"origin    \u202eevil\x9b31m" in ended.lines
-    broken = run("receipt", "show", kept.file("receipt", _changed(kept, header=b"")), "--json")
+    broken = run("receipt", "show", kept.file("receipt", kept.changed(header=b"")), "--json")
     assert broken.code == Exit.MALFORMED
-
-
-def _refreshed(kept: Kept, checkpoint: bytes, **changes: object) -> bytes:
-    refresh = Refresh((), kept.receipt.batch, (), checkpoint)
-    refresh = msgspec.structs.replace(refresh, **changes)
-    return format_receipt_file(ReceiptFile(None, kept.receipt, (refresh,)))
-
-
-def test_a_refresh_that_tells_another_story_is_a_rollback(kept: Kept) -> None:
-    """Whoever has the log key can sign any tree; none that dropped something continues this one."""
-    key, receipt = kept.pod.keys.log_key, kept.receipt
-    smaller = _checkpoint(receipt, key, bytes(32), size=2)
-    same = _checkpoint(receipt, key, bytes(32), size=3)
-    larger = _checkpoint(receipt, key, bytes(32), size=4)
-    for note, consistency in [(smaller, ()), (same, ()), (larger, (bytes(32),) * 3)]:
-        ended = _verify(kept, _refreshed(kept, note, consistency=consistency))
-        assert ended.code == Exit.ROLLBACK, ended.out
-
-
-def test_a_refresh_of_another_log_is_refused(kept: Kept) -> None:
-    """A stranger's, and one of another pod that has the same log key."""
-    key, receipt = kept.pod.keys.log_key, kept.receipt
-    stranger = _checkpoint(receipt, LogKey(bytes(32)), bytes(32), size=9)
-    assert _verify(kept, _refreshed(kept, stranger)).code == Exit.UNKNOWN_LOG_KEY
-    foreign = sign_checkpoint(Checkpoint(f"shared-pod/{'0' * 32}/1", 9, bytes(32)), key)
-    assert _verify(kept, _refreshed(kept, foreign)).code == Exit.FOREIGN_POD
 
 
 any_bytes = st.one_of(
@@ -443,8 +300,8 @@ any_bytes = st.one_of(
 @given(receipt=any_bytes, item=any_bytes)
 def test_no_bytes_make_a_traceback(kept: Kept, receipt: bytes, item: bytes) -> None:
     """A verdict, or one of our sentences."""
-    assert _verify(kept, receipt).code in {Exit.MALFORMED, Exit.FORMAT_TOO_NEW}
-    assert _verify(kept, item=item).code in {Exit.MALFORMED, Exit.OTHER_ITEM}
+    assert kept.verify(receipt).code in {Exit.MALFORMED, Exit.FORMAT_TOO_NEW}
+    assert kept.verify(item=item).code in {Exit.MALFORMED, Exit.OTHER_ITEM}
 
 
 def test_verifying_loads_no_store_and_no_server(kept: Kept) -> None:
@@ -459,7 +316,7 @@ def test_verifying_loads_no_store_and_no_server(kept: Kept) -> None:
         f"sys.argv = {words}\n"
         "from maintainer_tools.cli import main; main()"
     )
-    _verify(kept)
+    kept.verify()
     ran = subprocess.run(
         [sys.executable, "-c", program],
         cwd=kept.folder,

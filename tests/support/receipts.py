@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tests.support.invites import write_invite
+from tests.support.maintaining import Ended, run
 from tests.support.pods import TestPod, new_pod
 from vault.header import log_leaf
 from vault.items import parse_item
@@ -55,6 +56,25 @@ class Kept:
     def invite_file(self, name: str = "field-team.invite", **changes: Any) -> Path:
         """Write the invite, or one that is changed."""
         return write_invite(self.folder / name, msgspec.structs.replace(self.invite, **changes))
+
+    def changed(self, **changes: object) -> str:
+        """The header's value with other fields."""
+        return encode_receipt(msgspec.structs.replace(self.receipt, **changes))
+
+    def verify(self, receipt: str | bytes | None = None, *more: str | Path, item: object = None) -> Ended:
+        """Run `receipt verify` on the header's value and ``PAYLOAD``, or on others."""
+        given = self.header if receipt is None else receipt
+        sent = PAYLOAD if item is None else item
+        return run(
+            "receipt",
+            "verify",
+            self.file("receipt", given),
+            "--invite",
+            self.invite_file(),
+            "--item",
+            self.file("item.json", sent if isinstance(sent, bytes) else json.dumps(sent)),
+            *more,
+        )
 
     def header_of_a_fork(self) -> str:
         """What a log key can sign too: the same batch, logged as the first."""

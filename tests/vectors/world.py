@@ -28,6 +28,7 @@ OTHER_POD_ID: PodId = OTHER_OWNER_KEY.pod_id
 IDENTITY = Identity(draw("identity"))
 OTHER_IDENTITY = Identity(draw("other identity"))
 FILE_KEY = FileKey(draw("file key"))
+OTHER_FILE_KEY = FileKey(draw("other file key"))
 LOG_KEY = LogKey(draw("log key"))
 OTHER_LOG_KEY = LogKey(draw("other log key"))
 FUNCTION_KEY = LogKey(draw("function key"))

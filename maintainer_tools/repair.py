@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from maintainer_tools.exits import Exit
 from maintainer_tools.homes import PATIENCE, Home, find_home, home_policy, open_identity
 from maintainer_tools.reading import reading_as_it_is
 from maintainer_tools.times import iso, now_ms
-from maintainer_tools.witnesses import load_seen, move_seen
+from maintainer_tools.witnesses import load_seen, load_witness, move_seen
 from vault.auditing import Audit, Auditor, head_witness
 from vault.errors import BusyError
 from vault.files import replace_file
@@ -55,10 +55,19 @@ class _Looked(NamedTuple):
 
 @click.command("repair")
 @click.argument("home", type=click.Path(path_type=Path))
+@click.option(
+    "--since",
+    multiple=True,
+    metavar="CHECKPOINT",
+    type=click.Path(path_type=Path),
+    help="A checkpoint kept elsewhere, as for `audit`. May be given more than once.",
+)
 @click.option("--yes", "is_agreed", is_flag=True, help="Repair without asking.")
 @click.option("--json", "is_json", is_flag=True, help="Print what was kept as JSON.")
 @click.pass_context
-def repair(context: click.Context, home: Path, *, is_agreed: bool, is_json: bool) -> None:
+def repair(
+    context: click.Context, home: Path, *, since: tuple[Path, ...], is_agreed: bool, is_json: bool
+) -> None:
     """Keep every batch of HOME's vault that is proven, and begin a new epoch of its log.
 
     For a vault that is older than its log.head or seen.checkpoint, torn, or damaged,
@@ -68,7 +77,7 @@ def repair(context: click.Context, home: Path, *, is_agreed: bool, is_json: bool
     found = find_home(home)
     require_served(found)
     identity = open_identity(found)
-    with _looking(found, identity) as looked:
+    with _looking(found, identity, since) as looked:
         plan = looked.plan
         if not looked.audit.findings:
             say("Nothing is missing and nothing is damaged: there is nothing to repair. `audit` says more.")
@@ -77,7 +86,7 @@ def repair(context: click.Context, home: Path, *, is_agreed: bool, is_json: bool
     if not (is_agreed or _agrees()):
         say("Nothing was changed.")
         context.exit(Exit.FAILED)
-    out = _repair(found, identity, plan)
+    out = _repair(found, identity, plan, since)
     say(f"Repaired: {plan.batches} batches, in epoch {plan.epoch} of the log. As it was: {clean(str(out))}")
     say("Keep that folder: what was left out is in it. Make a new checkpoint for where you keep them:")
     say(f"  {ours('checkpoint', 'export', home, 'FILE')}")
@@ -86,15 +95,17 @@ def repair(context: click.Context, home: Path, *, is_agreed: bool, is_json: bool
 
 
 @contextmanager
-def _looking(home: Home, identity: Identity) -> Iterator[_Looked]:
+def _looking(home: Home, identity: Identity, since: Sequence[Path]) -> Iterator[_Looked]:
     with reading_as_it_is(home, identity) as (reader, refusals):
         head = head_witness(reader, read_log_head(reader.folder).note)
         # One that was altered is an error: it is put back, or removed, before anything is given up for it.
         seen = load_seen(home.path, reader.policy)
-        auditor = Auditor(reader, refusals, witnesses=[seen] if seen else [], head=head)
+        witnesses = [load_witness(path, clean(path.name), reader.policy) for path in since]
+        witnesses += [seen] if seen else []
+        auditor = Auditor(reader, refusals, witnesses=witnesses, head=head)
         auditor.run(lambda _: None, is_opening=False)
         audit = auditor.end()
-        epochs = [reader.meta.epoch, *(witness.epoch for witness in (head, seen) if witness)]
+        epochs = [reader.meta.epoch, *(witness.epoch for witness in (head, *witnesses) if witness)]
         yield _Looked(reader, audit, plan_repair(audit, max(epochs)))
 
 
@@ -126,7 +137,7 @@ def _agrees() -> bool:
     return bool(click.prompt(f"Type {_WORD} to go on", default="", show_default=False, err=True) == _WORD)
 
 
-def _repair(home: Home, identity: Identity, agreed: Plan) -> Path:
+def _repair(home: Home, identity: Identity, agreed: Plan, since: Sequence[Path]) -> Path:
     """Do what was agreed to, the vault held; return where the pod is as it was."""
     pod = home.pod
     log_key = load_log_key(pod)
@@ -134,7 +145,7 @@ def _repair(home: Home, identity: Identity, agreed: Plan) -> Path:
     fresh = fresh_beside(pod.vault)
     pod_id = home_policy(home, identity).pod_id
     held = hold(pod, pod_id, identity, entropy=os.urandom, now_ms=now_ms, patience=PATIENCE)
-    with held, _looking(home, identity) as looked:
+    with held, _looking(home, identity, since) as looked:
         if looked.plan != agreed:
             raise BusyError("the vault changed while you were asked; run `repair` again")
         file_key = file_key_of(looked.reader.policy, identity)

@@ -70,6 +70,17 @@ class Report(msgspec.Struct):
     findings: list[str] = msgspec.field(default_factory=list)
 
 
+def are_bytes_of(counted: Usage, there: Usage, logged: int) -> bool:
+    """Whether a sum of bytes can be that of the items that were logged.
+
+    Args:
+        counted: By the slots.
+        there: The items that are here, as they are sealed.
+        logged: How many items there were; of one that is erased nobody knows the size.
+    """
+    return counted.bytes == there.bytes if there.items == logged else counted.bytes >= there.bytes
+
+
 class _Nobody:
     """Watches nothing."""
 
@@ -353,13 +364,13 @@ class _Check:
     def _adds_up(self, stored: Iterable[Usage]) -> bool:
         """Whether all slots together count all items together, which shows without opening any."""
         logged, there = self._logged(), self.there
-        items, total = 0, 0
+        total = Usage()
         for usage in stored:
-            items, total = items + usage.items, total + usage.bytes
+            total.items += usage.items
+            total.bytes += usage.bytes
         # A repair that counts anew leaves out what is erased.
         least = logged if self.reader.meta.epoch == 1 else there.items
-        are_bytes = total == there.bytes if there.items == logged else total >= there.bytes
-        return are_bytes and least <= items <= logged
+        return least <= total.items <= logged and are_bytes_of(total, there, logged)
 
     def _stray(self) -> None:
         """Look for rows that belong to nothing; one under a coming key would stop the writer."""

@@ -18,6 +18,7 @@ import msgspec
 
 from vault.auditing import Audit, Range
 from vault.caveats import Usage
+from vault.checking import are_bytes_of
 from vault.connection import WritingConnection
 from vault.database import INSERT_POLICY, PolicyRow, create
 from vault.encoding import le32
@@ -30,6 +31,7 @@ from vault.page_one import verify_page_one
 from vault.policies import Policy, parse_policy
 from vault.reader import Reader, SealedRow, StoredBatch
 from vault.rows import only, typed
+from vault.sealing import SEALED_MORE_BYTES
 from vault.sqlcipher import open_keyed
 from vault.tree import EMPTY_ROOT, Frontier, leaf_hash
 
@@ -45,6 +47,7 @@ _INSERT_ITEM = "INSERT INTO item (seq, name, c, digest, sealed) VALUES (?, ?, ?,
 _INSERT_NODE = "INSERT INTO node (level, i, hash) VALUES (?, ?, ?)"
 _INSERT_REWRAP = "INSERT INTO rewrap (batch, kid, wrap) VALUES (?, ?, ?)"
 _INSERT_ERASURE = "INSERT INTO erasure (seq, statement) VALUES (?, ?)"
+_SIZES = "SELECT count(sealed), total(length(sealed)) FROM item WHERE seq >= ? AND seq < ?"
 _INSERT_SLOT = "INSERT INTO slot (slot, items, bytes, view) VALUES (?, ?, ?, ?)"
 
 
@@ -195,9 +198,21 @@ class _Rebuild:
             return None
 
     def _is_as_stored(self) -> bool:
-        """Whether the counters that are stored are those of what is kept."""
-        kept = sum(_batch(self._reader, number).header.count for number in self._plan.numbers())
-        return self._stored is not None and kept == sum(items for _, items, _, _ in self._stored)
+        """Whether the counters that are stored are those of what is kept, as far as closed items show."""
+        if self._stored is None:
+            return False
+        kept, there = 0, Usage()
+        for number in self._plan.numbers():
+            batch = _batch(self._reader, number)
+            kept += batch.header.count
+            rows = self._reader.rows.execute(_SIZES, (batch.first_seq, batch.first_seq + batch.header.count))
+            count, size = only(rows, list[tuple[int, float]])
+            there.items += count
+            there.bytes += int(size) - count * SEALED_MORE_BYTES
+        stored = Usage(
+            sum(items for _, items, _, _ in self._stored), sum(size for _, _, size, _ in self._stored)
+        )
+        return stored.items == kept and are_bytes_of(stored, there, kept)
 
     def run(self, policies: Sequence[PolicyRow]) -> Ledger:
         """Fill it; every commit leaves a smaller whole."""

@@ -26,7 +26,10 @@ SEEN_FILE = "seen.checkpoint"
 MAX_WITNESS_BYTES = 1 << 16
 """A file larger than this is no checkpoint."""
 
-_NEWEST = "Put the newest vault.db and vault.db-wal back; if there are none, run `repair`"
+_NEWEST = (
+    "Put the newest vault.db and vault.db-wal back; if there are none, run `repair`, "
+    "with --since for a checkpoint that is kept elsewhere"
+)
 
 
 class Witness(msgspec.Struct, frozen=True):

@@ -99,6 +99,54 @@ def refuses_to_serve(pod: TestPod, invite: Invite) -> bool:
     return False
 
 
+@pytest.mark.parametrize("sql", ["items = 8, bytes = bytes * 8 / 12", "bytes = bytes + 1", "bytes = 0"])
+@pytest.mark.usefixtures("yesterday")
+def test_counters_that_do_not_add_up_are_counted_anew(pod: TestPod, sql: str) -> None:
+    """Then an audit finds nothing, with items closed or open."""
+    with pod.forging() as vault:
+        vault.execute(f"UPDATE slot SET {sql}")
+    assert len(audited()["findings"]) == 1
+
+    succeed("repair", "plants", "--yes")
+
+    assert audited()["findings"] == []
+    assert audited("--items")["findings"] == []
+    assert upheld() == receipts_of(*range(1, BATCHES + 1))
+
+
+def test_counters_beside_an_erased_item_are_kept_while_they_can_be_true(pod: TestPod) -> None:
+    """Of an erased item nobody knows the size; a repair that drops nothing counts it on."""
+    invite = pod.invite("field-team")
+    for number in range(3):
+        put(pod, invite, {**TEXT, "id": f"item-{number}"})
+    succeed("erase", "plants", "item-1", "--yes")
+    with pod.forging() as vault:
+        vault.execute("UPDATE batch SET checkpoint = x'00' WHERE batch = 1")
+        (counters,) = vault.execute("SELECT items, bytes FROM slot").fetchall()
+
+    succeed("repair", "plants", "--yes")
+
+    assert audited("--items")["findings"] == []
+    with pod.forging() as vault:
+        assert vault.execute("SELECT items, bytes FROM slot").fetchall() == [counters]
+
+
+def test_a_vault_that_only_a_checkpoint_kept_elsewhere_refuses_is_repaired(yesterday: Path) -> None:
+    """It agrees with its own log.head; what is missing can be told apart from then on."""
+    succeed("checkpoint", "export", "plants", "paper.checkpoint")
+    put_back(yesterday, "vault.db", "log.head")
+    assert "nothing to repair" in succeed("repair", "plants", "--yes").err
+    assert "with --since for a checkpoint" in audited("--since", "paper.checkpoint")["findings"][0]
+
+    ended = succeed("repair", "plants", "--since", "paper.checkpoint", "--yes", "--json")
+
+    assert (ended.json["epoch"], ended.json["batches"], ended.json["missing"]) == (2, 4, 2)
+    assert upheld() == receipts_of(1, 2, 3, 4)
+    assert succeed("audit", "plants").lines == ["ok"]
+    after = audited("--since", "paper.checkpoint")["findings"]
+    assert [finding.partition(": ")[2] for finding in after] == ["2 were lost or moved"]
+
+
 def test_a_rolled_back_vault_goes_on_in_a_new_epoch(pod: TestPod, invite: Invite, yesterday: Path) -> None:
     """Two batches are lost, which their receipts show; all others are upheld, in their own epoch."""
     put_back(yesterday, "vault.db")

@@ -42,7 +42,6 @@ _SHOWN = 50
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of receipts, one a file; what each was refreshed to counts too.",
 )
-@click.option("--log-only", is_flag=True, hidden=True, expose_value=False)
 @click.option("--items", "is_opening", is_flag=True, help="Open every item too, as `check` does: slower.")
 @click.option("--json", "is_json", is_flag=True, help="Print the audit as one JSON object.")
 @click.pass_context

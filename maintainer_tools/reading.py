@@ -127,5 +127,5 @@ def _opened(
     except WrongKeyError as exc:
         raise ForeignPodError(
             f"{pod.vault} does not open under this pod's file key: it is another pod's, "
-            "or its first page is damaged. Put this pod's vault.db back"
+            "of before its file key was rotated, or its first page is damaged. Put this pod's vault.db back"
         ) from exc

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest import connections
@@ -226,6 +226,7 @@ def _held(network: int, silent_ms: int) -> Held:
     held=st.lists(st.builds(_held, st.integers(0, 5), st.integers(0, 1_000)), max_size=60),
     most=st.integers(0, 60),
 )
+@example(held=[_held(1, 1), _held(1, 2)], most=1)
 def test_what_is_ended_is_what_is_beyond_an_equal_share(held: list[Held], most: int) -> None:
     """As many as must, none more than one a network; those with least lose none; the longest silent first."""
     ended = too_many(held, most)

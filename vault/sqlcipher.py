@@ -189,8 +189,7 @@ def open_keyed(path: Path, file_key: FileKey, *, is_writable: bool = True) -> Co
     except LIBRARY_ERRORS as exc:
         raise translate(exc) from exc
     with on_failure(connection.close):
-        _harden(connection, file_key, _PRAGMAS)
-        use_wal(connection)
+        _harden(connection, file_key, _PRAGMAS, has_wal=True)
     return connection
 
 
@@ -218,7 +217,7 @@ def open_segment(path: Path, file_key: FileKey, *, page_bytes: int, is_writable:
         raise translate(exc) from exc
     with on_failure(connection.close):
         own = _WRITE_SEGMENT_PRAGMAS if is_writable else _READ_SEGMENT_PRAGMAS
-        _harden(connection, file_key, (f"PRAGMA cipher_page_size = {page_bytes}", *own))
+        _harden(connection, file_key, (f"PRAGMA cipher_page_size = {page_bytes}", *own), has_wal=False)
     return connection
 
 
@@ -228,7 +227,7 @@ def open_in_memory() -> Connection:
     return connection
 
 
-def _harden(connection: Connection, file_key: FileKey, pragmas: Iterable[str]) -> None:
+def _harden(connection: Connection, file_key: FileKey, pragmas: Iterable[str], *, has_wal: bool) -> None:
     try:
         for pragma in _FIRST_PRAGMAS:
             connection.execute(pragma)
@@ -238,6 +237,8 @@ def _harden(connection: Connection, file_key: FileKey, pragmas: Iterable[str]) -
         for pragma in pragmas:
             connection.execute(pragma)
         connection.enable_load_extension(False)  # noqa: FBT003 - the library's signature
+        if has_wal:
+            use_wal(connection)
     except LIBRARY_ERRORS as exc:
         raise translate(exc) from exc
 
@@ -247,13 +248,9 @@ def use_wal(connection: Connection) -> None:
 
     Raises:
         StorageError: SQLite kept another journal, as it does where the file
-            system has no shared memory; or the log cannot be opened.
-        DamagedError: The first page does not open.
+            system has no shared memory.
     """
-    try:
-        ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
-    except LIBRARY_ERRORS as exc:
-        raise translate(exc) from exc
+    ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
     if mode != "wal":
         raise StorageError(f"a write-ahead log is needed, SQLite kept '{mode}'; use a local file system")
 

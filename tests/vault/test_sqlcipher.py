@@ -19,6 +19,7 @@ from vault.sqlcipher import (
     RefusedStatementError,
     assert_library,
     open_keyed,
+    open_segment,
     passed_on,
     require_version,
     translate,
@@ -204,6 +205,14 @@ def _errstr(code: int) -> str:
     library = ctypes.CDLL(_sqlite3.__file__)
     library.sqlite3_errstr.restype = ctypes.c_char_p
     return str(library.sqlite3_errstr(code).decode())
+
+
+def test_a_segment_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """Whoever writes one makes its file first."""
+    for is_writable in (True, False):
+        with pytest.raises(StorageError, match="could not be opened"):
+            open_segment(tmp_path / "segment", FILE_KEY, page_bytes=1024, is_writable=is_writable)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_of_the_library_itself_is_a_bug() -> None:

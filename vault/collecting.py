@@ -22,7 +22,7 @@ from vault import errors
 from vault.caveats import Usage, is_expired, refusal
 from vault.database import connect_inspect
 from vault.deciding import SlotStates, load_slot
-from vault.errors import DamagedError, MalformedError, VaultError
+from vault.errors import DamagedError, VaultError
 from vault.header import Header, parse_header
 from vault.invites import issued_slots
 from vault.items import Item, commitment, item_name, parse_item, read_canonical
@@ -226,20 +226,14 @@ class Examiner:
         opened = OpenedBatch(self._identity, verified.header, segment.wraps).open_item(
             0, segment.items[0].sealed
         )
-        item = _item(opened.canonical)
+        # What reading accepts has one form, so it is what is parsed here.
+        item = parse_item(read_canonical(opened.canonical), make_id=str)
         if commitment(opened.salt, opened.canonical) != segment.items[0].c:
             raise DamagedError("it is not what its contributor committed to")
         secrets = self.secrets.get(opened.slot)
         if secrets is None or item_name(secrets.name_key, item.id) != name:
             return Quarantined(key, Reason.NOT_ITS_NAME, "its name is not the one of its id in its slot")
         return _judged(key, verified, opened, item)
-
-
-def _item(canonical: bytes) -> Item:
-    item = parse_item(read_canonical(canonical), make_id=str)
-    if item.canonical != canonical:
-        raise MalformedError("a sealed item is not in the form that an item is stored in")
-    return item
 
 
 def _judged(key: str, verified: VerifiedSegment, opened: OpenedItem, item: Item) -> Examined | Quarantined:

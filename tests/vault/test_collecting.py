@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.functions import Function, new_function
 from tests.support.pods import TestPod, new_pod
@@ -23,7 +25,8 @@ from vault.collecting import (
     quarantined,
 )
 from vault.depositing import Deposit
-from vault.errors import BusyError, FormatTooNewError, StorageError
+from vault.errors import BusyError, FormatTooNewError, ItemError, StorageError
+from vault.items import parse_item, read_canonical
 from vault.keys import LogKey
 from vault.locks import hold_vault
 from vault.objects import object_key
@@ -220,6 +223,36 @@ def test_two_winners_of_one_key_are_seen(world: World) -> None:
     world.put(world.function.send(slot, id="item-1", text="another"))
     assert world.reasons() == [Reason.CONFLICT]
     assert len(world.items()) == 1
+
+
+def test_two_winners_in_one_transaction_are_seen(world: World) -> None:
+    """A store that keeps versions may give both: one is taken."""
+    slot, pod = world.pod.slot(), world.pod
+    deposits = [world.function.send(slot, id="item-1", text=text) for text in ("x", "y", "x")]
+    examiner = world.examiner(History(pod.policy, []))
+    looked = [examiner.examine(deposit.key, deposit.content) for deposit in deposits]
+    with pod.writer() as writer:
+        collector = Collector(writer, pod.policy, examiner.secrets, entropy=pod.entropy)
+        refused = collector.take([each for each in looked if isinstance(each, Examined)])
+    assert [each.reason for each in refused] == [Reason.CONFLICT]
+    assert (collector.told.taken, collector.told.duplicates) == (2, 1)
+    assert [item.members["text"] for item in world.items()] == ["x"]
+
+
+@given(
+    payload=st.dictionaries(
+        st.sampled_from(["text", "n", "deleted", "dateCreated", "dateModified", "rowid", "Ab_9"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    )
+)
+def test_a_sealed_item_is_parsed_to_what_was_sealed(payload: dict[str, Scalar | None]) -> None:
+    """What home judges, counts and measures is the item itself."""
+    try:
+        item = parse_item({"type": "Note", "id": "item-1"} | payload, make_id=str)
+    except ItemError:
+        return
+    again = parse_item(read_canonical(item.canonical), make_id=str)
+    assert again.canonical == item.canonical
 
 
 def test_a_uid_drawn_twice_is_seen(world: World) -> None:

@@ -13,7 +13,7 @@ from vault import segments
 from vault.errors import MalformedError, StorageError
 from vault.segment_reading import read_segment
 from vault.segments import MAX_SEGMENT_BYTES, PAGE_BYTES, Segment, scratch_file, write_segment
-from vault.sqlcipher import Connection
+from vault.sqlcipher import Connection, RefusedStatementError, open_segment
 
 
 @pytest.fixture
@@ -109,6 +109,23 @@ def test_what_no_reader_takes_is_not_written(function: Function, segment: Segmen
     item = msgspec.structs.replace(segment.items[0], sealed=bytes(MAX_SEGMENT_BYTES))
     with pytest.raises(MalformedError, match="at most 16777216 bytes"):
         function.written(msgspec.structs.replace(segment, items=(item,)))
+
+
+def test_a_file_that_is_not_there_is_said(function: Function, tmp_path: Path) -> None:
+    """None is made in its place."""
+    with pytest.raises(StorageError):
+        open_segment(
+            tmp_path / "nothing", function.pod.keys.file_key, page_bytes=PAGE_BYTES, is_writable=True
+        )
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_what_a_column_cannot_hold_is_our_own_fault(function: Function, segment: Segment) -> None:
+    """Not the disk's, and nothing is left behind."""
+    item = msgspec.structs.replace(segment.items[0], name=None)
+    with pytest.raises(RefusedStatementError):
+        function.written(msgspec.structs.replace(segment, items=(item,)))
+    assert list(function.scratch.iterdir()) == []
 
 
 def test_a_full_disk_is_said(function: Function, segment: Segment) -> None:

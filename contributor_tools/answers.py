@@ -47,10 +47,12 @@ class Accepted(msgspec.Struct, frozen=True):
     Attributes:
         id: Its id.
         receipt: As the header carried it, unchecked; None if there was none.
+        promise: What a function gives in its place, likewise.
     """
 
     id: str
     receipt: str | None = None
+    promise: str | None = None
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -95,12 +97,14 @@ class Reply(msgspec.Struct, frozen=True):
         body: Possibly cut; no answer of the wire is that long.
         retry_after: That header.
         receipt: The Pod-Receipt header.
+        promise: The Pod-Promise header.
     """
 
     status: int
     body: bytes
     retry_after: str | None = None
     receipt: str | None = None
+    promise: str | None = None
 
 
 def judge(reply: Reply, sent_id: str | None) -> Accepted | Refused | TryLater:
@@ -127,7 +131,7 @@ def _kept(reply: Reply, sent_id: str | None) -> Accepted | Refused:
         return Refused(
             reply.status, "what answers at the invite's address is no pod; ask the maintainer for its address"
         )
-    return Accepted(answered_id, reply.receipt)
+    return Accepted(answered_id, reply.receipt, reply.promise)
 
 
 def _sentence(reply: Reply) -> str:

@@ -145,7 +145,11 @@ class Client:
             # What was not read would be taken for the next answer.
             self._connection.close()
         return Reply(
-            response.status, content, response.getheader("Retry-After"), response.getheader("Pod-Receipt")
+            response.status,
+            content,
+            response.getheader("Retry-After"),
+            response.getheader("Pod-Receipt"),
+            response.getheader("Pod-Promise"),
         )
 
 

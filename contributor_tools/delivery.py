@@ -103,7 +103,7 @@ class Delivery:
                 while (row := self._next()) is not None:
                     result = client.send_item(row.payload, wants_receipt=self._receipts is not None)
                     if isinstance(result, Accepted) and self._receipts is not None:
-                        self._receipts.keep(row, result.receipt)
+                        self._receipts.keep(row, result.receipt, result.promise)
                     self._record(row, result)
         except BaseException as exc:  # noqa: BLE001  # carried to the thread that called run, and raised there
             self._failure = exc

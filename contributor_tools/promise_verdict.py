@@ -27,7 +27,7 @@ from vault.header import Header
 from vault.items import Item
 from vault.links import Invite
 from vault.promise_files import PromiseFile, parse_promise_file
-from vault.promises import verify_promise
+from vault.promises import decode_promise, verify_promise
 
 
 class ProvenPromise(msgspec.Struct, frozen=True):
@@ -56,6 +56,25 @@ def read_promise(content: bytes) -> PromiseFile | Unproven:
         return parse_promise_file(content)
     except VaultError as exc:
         return unproven_kind(exc)
+
+
+def judge_promise_header(value: str, invite: Invite, item: Item) -> PromiseFile | Unproven:
+    """Decide as `judge_promise` does, for a header's value and the item of the same request.
+
+    Args:
+        value: Untrusted.
+        invite: With what the item was sent.
+        item: The item.
+
+    Returns:
+        What to keep, if it holds.
+    """
+    try:
+        file = PromiseFile(item.id, decode_promise(value))
+    except VaultError as exc:
+        return unproven_kind(exc)
+    verdict = judge_promise(file, invite, item)
+    return verdict if isinstance(verdict, Unproven) else file
 
 
 def judge_promise(file: PromiseFile, invite: Invite, item: Item) -> ProvenPromise | Unproven:

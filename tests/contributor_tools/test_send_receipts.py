@@ -12,13 +12,15 @@ from click.testing import CliRunner, Result
 
 from contributor_tools.exits import Exit
 from contributor_tools.send import send
+from tests.support.functions import new_function
 from tests.support.invites import write_invite
 from tests.support.maintaining import run, succeed
 from tests.support.receipts import PAYLOAD, Kept, keep
 from tests.support.scripted_server import Answer, Reply, Request, ScriptedServer, accept
 from tests.support.server import serving
 from vault.errors import StorageError
-from vault.items import SCHEMA_TYPE
+from vault.items import SCHEMA_TYPE, parse_item
+from vault.submissions import submit
 
 
 @pytest.fixture
@@ -209,3 +211,57 @@ def test_a_real_pod_gives_receipts_that_hold(tmp_path: Path) -> None:
         ]
     other = receipts[1].with_suffix(".json")
     assert run("receipt", "verify", receipts[0], "--invite", invite, "--item", other).code == Exit.MALFORMED
+
+
+def _promising(*promises: str) -> Answer:
+    """Accept everything; answer items with these promises in turn, then with the last again."""
+    left = list(promises)
+
+    def answer(request: Request) -> Reply:
+        reply = accept(request)
+        if request.payload["type"] == SCHEMA_TYPE:
+            return reply
+        promise = left.pop(0) if len(left) > 1 else left[0]
+        return Reply(200, reply.body, {"Pod-Promise": promise})
+
+    return answer
+
+
+@pytest.fixture
+def promised(kept: Kept, tmp_path: Path) -> list[str]:
+    """Promises of ``PAYLOAD`` by a function of the same pod: two, which another answer could have."""
+    function = new_function(kept.pod, tmp_path / "scratch")
+    kept.invite = msgspec.structs.replace(kept.invite, function_keys=(function.key.public,))
+    slot = kept.pod.opened(kept.invite)
+    submission = submit(slot, parse_item(PAYLOAD, make_id=str))
+    return [function.deposit(slot, submission).promise for _ in range(2)]
+
+
+def test_a_functions_promise_is_kept_like_a_receipt(kept: Kept, promised: list[str]) -> None:
+    """And verifies; sent again, the same one is no news."""
+    for _ in range(2):
+        result = _send(kept, _promising(promised[0]))
+        assert result.exit_code == Exit.DONE, result.stderr
+        assert sorted(_bytes(kept)) == ["note-b1.json", "note-b1.promise"]
+    folder = kept.folder / "receipts"
+    invite = kept.invite_file(function_keys=kept.invite.function_keys)
+    files = folder / "note-b1.promise", "--invite", invite, "--item", folder / "note-b1.json"
+    assert "PROVEN" in succeed("promise", "verify", *files).out
+
+
+def test_another_promise_of_the_same_item_is_told(kept: Kept, promised: list[str]) -> None:
+    """Two stories: the first is kept."""
+    _send(kept, _promising(promised[0]))
+    before = _bytes(kept)
+    result = _send(kept, _promising(promised[1]))
+    assert result.exit_code == Exit.FINDINGS
+    assert "holds another promise" in result.stderr
+    assert _bytes(kept) == before
+
+
+def test_a_promise_that_does_not_hold_is_told(kept: Kept, promised: list[str]) -> None:
+    """While the sender is still there."""
+    for promise in ("x", promised[0][:-4] + "AAAA"):
+        result = _send(kept, _promising(promise))
+        assert result.exit_code == Exit.FINDINGS
+        assert not list((kept.folder / "receipts").glob("*.promise"))

@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.functions import new_function
+from tests.support.functions import put as put_objects
 from tests.support.golang import build, go
 from tests.support.invites import write_invite
 from tests.support.maintaining import succeed
@@ -161,6 +163,22 @@ def test_it_reads_what_only_the_write_ahead_log_holds(reader: Path, pod: TestPod
         killed = pod.crashed(tmp_path / "killed")
     assert killed.folder.wal.stat().st_size > 9 * 9_000
     assert _assert_same_items(reader, killed) == len(PAYLOADS) + 3 + 9
+
+
+def test_it_reads_what_was_collected(reader: Path, tmp_path: Path) -> None:
+    """Batches that a function signed, a view that was settled, and one that came twice."""
+    pod = new_pod(tmp_path, "infer", properties=PROPERTIES)
+    function = new_function(pod, tmp_path / "scratch")
+    slot = pod.slot()
+    served = pod.submission(slot, id="note-1", text="x")
+    with pod.writer() as writer:
+        writer.commit(pod.policy, [served])
+    store = tmp_path / "store"
+    put_objects(
+        store, function.deposit(slot, served), *(function.send(slot, own=own) for own in (1, 2.5, "x"))
+    )
+    succeed("collect", pod.home, "--from", store)
+    assert _assert_same_items(reader, pod) == 4
 
 
 def test_it_accepts_an_erasure(reader: Path, pod: TestPod) -> None:

@@ -171,7 +171,9 @@ func (v *Vault) itemsOf(batch *BatchRow, rows map[int64]*ItemRow, statements map
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, v.line(item, header, batch, seq))
+		if !v.isAgain(item, row, rows) {
+			found = append(found, v.line(item, header, batch, seq))
+		}
 	}
 	return found, nil
 }
@@ -185,4 +187,19 @@ func (v *Vault) line(item *OpenedItem, header *Header, batch *BatchRow, seq int6
 		"seq": seq, "batch": batch.Number, "ms": header.MS, "slot": int64(item.Slot), "slot_name": name,
 		"members": item.Members,
 	}
+}
+
+// isAgain says whether an item without a name is the one that has its name and its C ("Collecting").
+func (v *Vault) isAgain(item *OpenedItem, row *ItemRow, rows map[int64]*ItemRow) bool {
+	secrets, is := v.secrets[item.Slot]
+	if row.Name != nil || !is {
+		return false
+	}
+	name := itemName(secrets.NameKey, item.Members["id"].(string))
+	for _, other := range rows {
+		if bytes.Equal(other.Name, name) && bytes.Equal(other.C, row.C) && other.Sealed != nil {
+			return true
+		}
+	}
+	return false
 }

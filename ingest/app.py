@@ -91,16 +91,16 @@ class _Keeping:
         settings: Where it listens.
         log: Counts requests and failures.
         measures: Counts batches.
-        registry: Its pods.
+        door: Its pods, and what waits there.
         writer: The process with the vaults.
     """
 
     def __init__(
-        self, settings: Settings, log: Log, measures: Measures, registry: Registry, writer: WriterProcess
+        self, settings: Settings, log: Log, measures: Measures, door: Door, writer: WriterProcess
     ) -> None:
         self._settings = settings
-        self._parts = log, measures, registry
-        self._registry = registry
+        self._parts = log, measures, door
+        self._registry = door.registry
         self._writer = writer
 
     async def live(self) -> Told:
@@ -163,14 +163,14 @@ def create_app(settings: Settings, log: Log) -> Application:
         )
 
     registry = Registry(settings, make_vault, log=log, clock=time.monotonic, now_ms=now_ms)
-    keeping = _Keeping(settings, log, measures, registry, writer)
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
+    keeping = _Keeping(settings, log, measures, door, writer)
 
-    usher = Usher(
-        settings.port,
-        settings.max_connections,
-        lambda ended: log.event("connections_ended", connections=ended),
-    )
+    def tell_ended(ended: int) -> None:
+        measures.ended_connections += ended
+        log.event("connections_ended", connections=ended)
+
+    usher = Usher(settings.port, settings.max_connections, tell_ended)
 
     @contextlib.asynccontextmanager
     async def run(_: Litestar) -> AsyncIterator[None]:

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from ingest.door import Door
 from ingest.logs import Log
 from ingest.measures import Measures, Observed
-from ingest.registry import Registry
 from vault.pod import PodFolder
 
 
@@ -49,6 +49,8 @@ class Standing(NamedTuple):
         sync_seconds: Time of their COMMIT.
         waiting_items: In all queues.
         waiting_bytes: In all queues.
+        waiting_answers: Which no key vouches for.
+        ended_connections: Because there were too many.
         unusable_pods: Whose policy never verified.
         is_writer_running: Whether the process with the vaults runs.
         pods: Those that can be asked.
@@ -61,13 +63,16 @@ class Standing(NamedTuple):
     sync_seconds: Observed
     waiting_items: int
     waiting_bytes: int
+    waiting_answers: int
+    ended_connections: int
     unusable_pods: int
     is_writer_running: bool
     pods: list[PodStanding]
 
 
-def take_standing(log: Log, measures: Measures, registry: Registry, *, is_writer_running: bool) -> Standing:
+def take_standing(log: Log, measures: Measures, door: Door, *, is_writer_running: bool) -> Standing:
     """Look at a worker, in its event loop."""
+    registry = door.registry
     return Standing(
         answered=log.answered,
         failures=dict(log.failures),
@@ -76,6 +81,8 @@ def take_standing(log: Log, measures: Measures, registry: Registry, *, is_writer
         sync_seconds=measures.sync_seconds.observed,
         waiting_items=registry.waiting.waiting_items,
         waiting_bytes=registry.waiting.waiting_bytes,
+        waiting_answers=door.throttle.waiting,
+        ended_connections=measures.ended_connections,
         unusable_pods=registry.unusable_pods,
         is_writer_running=is_writer_running,
         pods=[
@@ -109,6 +116,12 @@ class _Collected:
         yield _histogram("shared_pod_sync_seconds", "Time of one COMMIT, an fsync.", standing.sync_seconds)
         yield _gauge("shared_pod_queue_items", "Items that wait for a commit.", standing.waiting_items)
         yield _gauge("shared_pod_queue_bytes", "Body bytes that wait for a commit.", standing.waiting_bytes)
+        yield _gauge(
+            "shared_pod_waiting_answers", "Answers without a key that wait.", standing.waiting_answers
+        )
+        ended = CounterMetricFamily("shared_pod_ended_connections", "Connections ended: too many.")
+        ended.add_metric([], standing.ended_connections)
+        yield ended
         yield _gauge("shared_pod_pods", "Pods that can be asked.", len(standing.pods))
         yield _gauge("shared_pod_unusable_pods", "Pods whose files never verified.", standing.unusable_pods)
         yield _gauge(

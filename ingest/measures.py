@@ -68,15 +68,17 @@ class Measures:
         batch_items: Items of each batch.
         batch_seconds: Each batch's time in the writer.
         sync_seconds: Each COMMIT's time, which is an fsync.
+        ended_connections: Connections ended because there were too many.
         stored_items: Items made durable, by the pod's folder; a retry is not another.
     """
 
-    __slots__ = ("batch_items", "batch_seconds", "stored_items", "sync_seconds")
+    __slots__ = ("batch_items", "batch_seconds", "ended_connections", "stored_items", "sync_seconds")
 
     def __init__(self) -> None:
         self.batch_items = Histogram(ITEM_BOUNDS)
         self.batch_seconds = Histogram(SECOND_BOUNDS)
         self.sync_seconds = Histogram(SECOND_BOUNDS)
+        self.ended_connections = 0
         self.stored_items: Counter[Path] = Counter()
 
     def committed(self, folder: Path, batch: Committed) -> None:

@@ -36,9 +36,12 @@ class Throttle:
         per_second: Answers a second to one network; 0 for no bound.
         origins: Tells whose a request is.
         clock: Monotone seconds.
+
+    Attributes:
+        waiting: How many answers wait now.
     """
 
-    __slots__ = ("_clock", "_left", "_origins", "_per_second", "_waiting")
+    __slots__ = ("_clock", "_left", "_origins", "_per_second", "waiting")
 
     def __init__(self, per_second: float, origins: Origins, clock: Callable[[], float]) -> None:
         self._per_second = per_second
@@ -46,7 +49,7 @@ class Throttle:
         self._clock = clock
         # Network to answers left and when; the one charged last is the last.
         self._left: OrderedDict[Network, tuple[float, float]] = OrderedDict()
-        self._waiting = 0
+        self.waiting = 0
 
     def charge(self, network: Network) -> float:
         """Charge a network one answer.
@@ -77,11 +80,11 @@ class Throttle:
         seconds = self.charge(self._origins.network(scope)) if self._per_second else 0
         if not seconds:
             return True
-        if self._waiting >= MOST_WAITING:
+        if self.waiting >= MOST_WAITING:
             return False
-        self._waiting += 1
+        self.waiting += 1
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
         return True

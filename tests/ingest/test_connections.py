@@ -105,6 +105,33 @@ def test_ten_thousand_silent_connections_stop_nobody(pod: TestPod, key: str, des
     assert max(took) < PROMPTLY_SECONDS, f"with {many} connections open"
 
 
+@pytest.mark.parametrize("size", [15_000, 60_000])
+def test_endless_heads_take_a_bounded_memory(pod: TestPod, descriptors: int, size: int) -> None:
+    """A head is kept as far as it may be long, and no further, by each of a thousand connections."""
+    many = min(1_000, descriptors - 500)
+    with serving(pod.folder.path) as server, contextlib.ExitStack() as closing:
+        before = _resident_bytes(server)
+        for number in range(many):
+            connection = closing.enter_context(_connect(server, f"127.0.1.{number % 100 + 1}"))
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(b"GET /version HTTP/1.1\r\nHost: a\r\nX-Slow: " + b"x" * size)
+        grown = max(_resident_bytes_soon(server) for _ in range(4)) - before
+
+    assert grown < many * 45_000
+
+
+def _resident_bytes(server: Server) -> int:
+    status = Path(f"/proc/{server.worker_pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1_024
+
+
+def _resident_bytes_soon(server: Server) -> int:
+    """Once it has taken what was sent before."""
+    time.sleep(0.5)
+    assert server.request("GET", "/version").status == 200
+    return _resident_bytes(server)
+
+
 # A network with too many
 
 

@@ -19,6 +19,7 @@ from ingest.settings import LocalAddress, parse_local_address
 from tests.support.pods import TestPod
 from tests.support.raw_http import post, read_all
 from tests.support.server import envelope, run_server, serving
+from tests.support.waiting import eventually
 from vault.errors import MalformedError
 from vault.judging import Outcome
 from vault.submissions import Answer
@@ -67,6 +68,24 @@ def test_what_was_done_is_counted_and_names_nobody(pod: TestPod) -> None:
     assert samples["shared_pod_writer_running",] == 1
     secrets = (pod.owner, key, pod.policy.pod_id.hex(), "canary", "secret-team", str(pod.home.parent))
     assert [secret for secret in secrets if secret in text] == []
+
+
+def test_floods_are_seen(pod: TestPod) -> None:
+    """What waits and what was ended, in numbers."""
+    options = ["--metrics", "127.0.0.1:0", "--throttle", "0.1", "--max-connections", "64"]
+    with serving(pod.folder.path, options=options) as server, contextlib.ExitStack() as closing:
+        for _ in range(4):
+            asking = closing.enter_context(server.connect())
+            asking.sendall(b"GET /version HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert eventually(
+            lambda: _samples(server.probe("/metrics").body)["shared_pod_waiting_answers",] == 3, 3
+        )
+        for _ in range(60):
+            closing.enter_context(server.connect())
+        ended = server.wait_for("connections_ended")["connections"]
+        samples = _samples(server.probe("/metrics").body)
+
+    assert samples["shared_pod_ended_connections_total",] >= ended
 
 
 def test_failures_are_counted(pod: TestPod) -> None:

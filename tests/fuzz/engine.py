@@ -12,7 +12,7 @@ import sys
 
 import atheris
 
-FED = ["contributor_tools", "ingest", "maintainer_tools", "vault"]
+FED = ["cloud", "contributor_tools", "ingest", "maintainer_tools", "vault"]
 
 
 def main() -> None:

@@ -103,17 +103,19 @@ def database(file_key: FileKey, *statements: str, page_bytes: int = PAGE_BYTES) 
 _RESERVED, _IV, _SALT = 80, 16, 16
 
 
-def plain_page(content: bytes, file_key: FileKey, number: int) -> bytearray:
-    """One page of a segment, decrypted; the first without its 16 bytes of salt before them."""
-    page = content[(number - 1) * PAGE_BYTES : number * PAGE_BYTES]
-    end = PAGE_BYTES - _RESERVED
+def plain_page(content: bytes, file_key: FileKey, number: int, *, page_bytes: int = PAGE_BYTES) -> bytearray:
+    """One page of a segment, or of a vault, decrypted; the first with zeros in place of its salt."""
+    page = content[(number - 1) * page_bytes : number * page_bytes]
+    end = page_bytes - _RESERVED
     cipher = Cipher(AES256(file_key.reveal()), CBC(page[end : end + _IV])).decryptor()
     head = _SALT if number == 1 else 0
     return bytearray(bytes(head) + cipher.update(page[head:end]))
 
 
-def with_page(content: bytes, file_key: FileKey, number: int, plain: bytes) -> bytes:
-    """A segment one page of which says something else, encrypted and authenticated as it should be."""
+def with_page(
+    content: bytes, file_key: FileKey, number: int, plain: bytes, *, page_bytes: int = PAGE_BYTES
+) -> bytes:
+    """A segment, or a vault, one page of which says something else, authenticated as it should be."""
     key, salt = file_key.reveal(), content[:_SALT]
     head = _SALT if number == 1 else 0
     iv = bytes(_IV)
@@ -121,8 +123,8 @@ def with_page(content: bytes, file_key: FileKey, number: int, plain: bytes) -> b
     body = content[:head] + cipher.update(bytes(plain[head:])) + iv
     mac_key = hashlib.pbkdf2_hmac("sha512", key, bytes(byte ^ 0x3A for byte in salt), 2, 32)
     mac = hmac.digest(mac_key, body[head:] + le32(number), "sha512")
-    at = (number - 1) * PAGE_BYTES
-    return content[:at] + body + mac + content[at + PAGE_BYTES :]
+    at = (number - 1) * page_bytes
+    return content[:at] + body + mac + content[at + page_bytes :]
 
 
 def put(store: Path, *deposits: Deposit) -> None:

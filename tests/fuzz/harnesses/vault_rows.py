@@ -7,21 +7,15 @@ refuse, and each page is encrypted and authenticated anew. Promises: ``tests.fuz
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CBC
-
 from tests.fuzz.cuts import Cuts
 from tests.fuzz.plants import FILES, WHOLE, lay_out, read_all, scratch
 from tests.fuzz.target import Target
+from tests.support.functions import plain_page, with_page
 from tests.vectors import world
-from vault.encoding import le32
 from vault.pod import PodFolder
 from vault.sqlcipher import LIBRARY_ERRORS, Connection, open_keyed
 
@@ -38,9 +32,8 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Their keys and their other columns."""
 LOGS = ("", "one-item-erased.wal", "a-second-epoch.wal", "a-stranger-s-policy.wal")
 """What was done to the whole vault before: nothing, an erasure, a repair, or a policy planted."""
-PAGE, SALT, RESERVED, MAC = 4096, 16, 80, 64
+PAGE = 4096
 _MOST_ACTS = 16
-_FILE_KEY = world.FILE_KEY.reveal()
 
 
 def run(data: bytes) -> None:
@@ -181,34 +174,14 @@ ACTS = (_set, _copy, _flip, _cut, _exchange, _remove, _add)
 def _change_pages(folder: PodFolder, changes: list[Cuts]) -> None:
     if not changes:
         return
-    content = bytearray(folder.vault.read_bytes())
-    salt = bytes(content[:SALT])
+    content = folder.vault.read_bytes()
     for cuts in changes:
-        number, at, written = cuts.number() % (len(content) // PAGE), cuts.number(2), cuts.take(255)
-        page = bytearray(_decrypted(content[number * PAGE : (number + 1) * PAGE], is_first=number == 0))
+        number, at, written = cuts.number() % (len(content) // PAGE) + 1, cuts.number(2), cuts.take(255)
+        page = plain_page(content, world.FILE_KEY, number, page_bytes=PAGE)
         at %= len(page)
         page[at : at + len(written)] = written[: len(page) - at]
-        content[number * PAGE : (number + 1) * PAGE] = _encrypted(bytes(page), salt, number + 1)
+        content = with_page(content, world.FILE_KEY, number, bytes(page), page_bytes=PAGE)
     folder.vault.write_bytes(content)
-
-
-def _cipher(iv: bytes) -> Cipher[CBC]:
-    return Cipher(AES256(_FILE_KEY), CBC(iv))
-
-
-def _decrypted(page: bytes | bytearray, *, is_first: bool) -> bytes:
-    """What SQLite sees of a page; the first without its salt (FORMAT.md, "The vault")."""
-    decryptor = _cipher(bytes(page[-RESERVED:-MAC])).decryptor()
-    return decryptor.update(bytes(page[SALT if is_first else 0 : -RESERVED])) + decryptor.finalize()
-
-
-def _encrypted(page: bytes, salt: bytes, number: int) -> bytes:
-    iv = hashlib.sha256(page).digest()[:16]
-    encryptor = _cipher(iv).encryptor()
-    sealed = encryptor.update(page) + encryptor.finalize() + iv
-    mac_key = hashlib.pbkdf2_hmac("sha512", _FILE_KEY, bytes(byte ^ 0x3A for byte in salt), 2, 32)
-    mac = hmac.digest(mac_key, sealed + le32(number), "sha512")
-    return (salt if number == 1 else b"") + sealed + mac
 
 
 _FOLDER = scratch()

@@ -26,7 +26,8 @@ ROOT = HERE.parents[1]
 GROWN = ROOT / ".fuzz"
 CORPORA, CRASHES = HERE / "corpus", HERE / "crashes"
 MOST_CORPUS_BYTES = 12_000
-"""Of one target's committed corpus."""
+MOST_INPUTS = 48
+"""Of one target's committed corpus, which every `make test` plays back; a slow one takes 50 ms for each."""
 INPUT_SECONDS = 60
 """After which one input is taken for hanging; ``target.MOST_SECONDS`` of processor time is seen before."""
 RSS_MIB = 2_048
@@ -142,7 +143,8 @@ def kept(name: str) -> tuple[int, int]:
     chosen: dict[bytes, None] = {}
     size = 0
     for data in merged:
-        if data not in chosen and size + len(data) <= MOST_CORPUS_BYTES:
+        is_room = size + len(data) <= MOST_CORPUS_BYTES and len(chosen) < MOST_INPUTS
+        if data not in chosen and is_room:
             chosen[data] = None
             size += len(data)
     write_new(CORPORA / name, chosen)

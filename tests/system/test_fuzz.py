@@ -23,7 +23,7 @@ CRASHED = [
 ]
 ROUNDS = 200
 SLOW = {"edge", "messages", "sheets", "vault_bytes", "vault_rows"}
-"""Slow ones: those that lay out a pod for each input, and the search for a mistyped word. The corpus alone."""
+"""They lay out a pod for each input, or look for a mistyped word: of theirs, the corpus alone."""
 FEWEST = 8
 """Inputs of a corpus; one that was lost by accident would make its test say nothing."""
 

@@ -5,9 +5,9 @@ and exits with 1 and the names of files that differ, are missing, or are no
 vector. What HPKE and SQLCipher draw for themselves, and what was taken from
 other implementations, is made once and kept: HPKE's outputs in
 ``hpke.json``, and whole files by their hashes in ``kept.json``, beside this
-module. So are most vectors of headers, checkpoints and receipts: they were drawn
-under keys of their own, before there was a world of names to draw from, and what
-drew them is gone. A vector of a released format is never edited.
+module. So are most vectors of checkpoints and receipts: they were drawn under keys
+of their own, before there was a world of names to draw from, and what drew them is
+gone. A vector of a released format is never edited.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.vectors import (
     asking,
     batches,
     encodings,
+    headers,
     items,
     keys,
     links,
@@ -47,6 +48,7 @@ _KEPT = Path(__file__).with_name("kept.json")
 
 FOLDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "encodings": encodings.build,
+    "headers": headers.build,
     "keys": keys.build,
     "items": items.build,
     "slots": slots.build,

@@ -2,29 +2,21 @@
 
 A try whose answer was lost may have been carried out, and the next one then
 meets its own object: the tags tell, because each call's are its own (they hold
-the random uid of its batch). Tries wait for a random time that grows, so that
-those who were refused together do not come back together, and end at a
-deadline. FORMAT.md, "Objects".
+the random uid of its batch). FORMAT.md, "Objects".
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from cloud.s3 import AgainError, ExistsError, ask
 from cloud.store_address import StoreAddress
+from cloud.trying import DEADLINE_SECONDS, Tools, keep_trying
 from vault.errors import MissingError
-
-FIRST_WAIT_SECONDS = 0.05
-MOST_WAIT_SECONDS = 1.0
-DEADLINE_SECONDS = 8.0
-"""No try begins later; with one that begins then, below the 29 s a front door waits for a function."""
-_RANDOM_BYTES = 8
-_RANDOM_RANGE = 1 << 64
 
 _TYPE = "application/octet-stream"
 
@@ -37,20 +29,6 @@ class Taken(NamedTuple):
     """
 
     tags: Mapping[str, str] | None
-
-
-class Tools(NamedTuple):
-    """What is placed with.
-
-    Attributes:
-        clock: Monotone seconds.
-        sleep: Waits for so many seconds.
-        entropy: Source of randomness.
-    """
-
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
-    entropy: Callable[[int], bytes]
 
 
 class Placing:
@@ -91,21 +69,12 @@ class Placing:
             StorageError: The store refuses, or failed until the deadline. In
                 the second case the object may stand there all the same.
         """
-        began = self._tools.clock()
-        tried = 0
-        while True:
-            try:
-                return self._try(self._clients[tried % len(self._clients)], key, content, tags)
-            except AgainError:
-                tried += 1
-                wait = self._wait_seconds(tried)
-                if self._tools.clock() + wait - began > self._deadline_seconds:
-                    raise
-                self._tools.sleep(wait)
-
-    def _wait_seconds(self, tried: int) -> float:
-        most = min(FIRST_WAIT_SECONDS * (1 << tried), MOST_WAIT_SECONDS)
-        return most * (int.from_bytes(self._tools.entropy(_RANDOM_BYTES), "little") / _RANDOM_RANGE)
+        clients = self._clients
+        return keep_trying(
+            lambda tried: self._try(clients[tried % len(clients)], key, content, tags),
+            self._tools,
+            self._deadline_seconds,
+        )
 
     def _try(self, client: Any, key: str, content: bytes, tags: Mapping[str, str]) -> Taken | None:
         place = {"Bucket": self._address.bucket, "Key": self._address.prefix + key}

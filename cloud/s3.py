@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NotConnectedError
 from botocore.parsers import ResponseParserError
 from botocore.session import get_session
@@ -34,7 +34,7 @@ _AGAIN = frozenset((_CONFLICT, _REQUEST_TIMEOUT, _TOO_MANY))
 _AGAIN_CODES = frozenset(("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError"))
 _CODE = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)
 
-_BROKEN = (HTTPClientError, NotConnectedError, ResponseParserError, HTTPError, OSError)
+_BROKEN = (HTTPClientError, NotConnectedError, IncompleteReadError, ResponseParserError, HTTPError, OSError)
 """The connection failed, timed out or was cut, or what came back is no answer: nothing is known."""
 
 Result = TypeVar("Result")
@@ -48,7 +48,7 @@ class AgainError(StorageError):
     """A request that failed in a way that may pass; it may have been carried out."""
 
 
-def make_client(address: StoreAddress, endpoint: str | None = None) -> Any:
+def make_client(address: StoreAddress, endpoint: str | None = None, secret: str | None = None) -> Any:
     """Make the client of one endpoint. It connects when it is asked first.
 
     Keys come from where the library looks for them: the environment, a
@@ -57,6 +57,7 @@ def make_client(address: StoreAddress, endpoint: str | None = None) -> Any:
     Args:
         address: Of the store.
         endpoint: One of its endpoints; None for AWS's own.
+        secret: In place of the one that is found, for who tries a wrong one.
 
     Raises:
         StorageError: The environment's configuration cannot be read.
@@ -64,6 +65,9 @@ def make_client(address: StoreAddress, endpoint: str | None = None) -> Any:
     try:
         session = get_session()
         region = address.region or session.get_config_variable("region") or DEFAULT_REGION
+        if secret:
+            found = session.get_credentials()
+            session.set_credentials(found.access_key if found else "none", secret, found and found.token)
         return session.create_client("s3", region, endpoint_url=endpoint, config=_config(endpoint))
     except (BotoCoreError, ValueError) as exc:
         raise _unusable(exc) from exc

@@ -15,14 +15,13 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import cast
 
-from litestar import Litestar
+from litestar import Litestar, asgi
 
 from ingest.asgi import Application
 from ingest.connections import Usher, arrange_listening
 from ingest.door import Door, Tools
 from ingest.edge import Edge
-from ingest.handlers.create_item import create_item_route
-from ingest.handlers.version import version_route
+from ingest.handlers import create_item, version
 from ingest.logs import Log, write_stderr
 from ingest.measures import Measures
 from ingest.probes import METRICS_TEXT, Ask, Probes, Told
@@ -191,12 +190,14 @@ def create_app(settings: Settings, log: Log) -> Application:
         log.summary()
         log.event("stopped")
 
-    storing = create_item_route(door)
+    storing = create_item.create_item_call(door)
+    calls = {create_item.PATH: storing, version.PATH: version.version_call(door)}
     app = Litestar(
-        route_handlers=[storing, version_route(door)],
+        # Mounts, so that the framework neither reads nor decodes a body.
+        route_handlers=[asgi(path, is_mount=True, copy_scope=False)(call) for path, call in calls.items()],
         lifespan=[run],
         openapi_config=None,
         logging_config=None,
     )
     # The framework types ASGI's dictionaries more narrowly than ASGI does.
-    return Edge(cast(Application, app), storing.fn, log=log, clock=time.monotonic, throttle=door.throttle)
+    return Edge(cast(Application, app), storing, log=log, clock=time.monotonic, throttle=door.throttle)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ingest.asked import Asked, Sighting
 from ingest.committer import Committer, Load, Told
@@ -19,9 +19,8 @@ from ingest.logs import Log
 from ingest.messages import Looked
 from ingest.problems import QUEUE_FULL, Problem, Refused, problem_of_failure, unexpected
 from ingest.rate import Meter
-from ingest.remote_vault import RemoteVault
 from vault.errors import DamagedError, VaultError
-from vault.keys import PodId
+from vault.keys import FileKey, PodId
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor
 from vault.slots import OpenedSlot
@@ -40,6 +39,24 @@ class _Deposit(NamedTuple):
     submission: Submission
 
 
+class KeepsItems(Protocol):
+    """Where a pod's items go: the vault of its folder, or an object store. Used from the event loop only."""
+
+    def commit(
+        self, policy: Policy, file_key: FileKey, batch: Sequence[Submission], told: Told[Settled], /
+    ) -> None:
+        """Make a batch durable, and call ``told`` once, later: with what became of each, or with an error."""
+
+    def look(self, policy: Policy, told: Callable[[Looked | Exception], None], /) -> None:
+        """Look at the requests in the pod's folder, and call ``told`` once, later."""
+
+    def close(self, told: CloseTold, /) -> None:
+        """Let go of what is open, and call ``told`` once, later: with False if it is still open."""
+
+    def end(self) -> None:
+        """Nothing is asked until the next commit."""
+
+
 class Pod:
     """One pod: its policy, its queue, and its vault.
 
@@ -56,7 +73,7 @@ class Pod:
         is_open: Whether the vault may be open: from the first admission until a close is confirmed.
     """
 
-    def __init__(self, folder: PodFolder, policy: Policy, vault: RemoteVault, log: Log, load: Load) -> None:
+    def __init__(self, folder: PodFolder, policy: Policy, vault: KeepsItems, log: Log, load: Load) -> None:
         self.folder = folder
         self.policy = policy
         self.opened: dict[bytes, OpenedSlot] = {}

@@ -68,6 +68,8 @@ CUT_OFF = Problem(400, "the connection ended before the body did", is_closing=Tr
 ONE_HOST = Problem(400, "exactly one Host header was expected", is_closing=True)
 NO_ENCODING = Problem(400, "Content-Encoding: the body was expected as plain JSON", is_closing=True)
 BAD_LENGTH = Problem(400, "Content-Length: one number of bytes was expected", is_closing=True)
+NO_REQUEST = Problem(400, "an HTTP request of payload format 2.0 was expected")
+BAD_BASE64 = Problem(400, "the event's body was expected as base64")
 RATE_OVER_LIMIT = Problem(
     403, "the body alone exceeds the bytes a minute this invite allows; send smaller items"
 )

@@ -16,9 +16,8 @@ from functools import partial
 from ingest.asked import Asked, Asking
 from ingest.committer import Load
 from ingest.logs import Log
-from ingest.pods import Pod
+from ingest.pods import KeepsItems, Pod
 from ingest.problems import PAUSED, UNAVAILABLE, VAULTS_FULL, Refused
-from ingest.remote_vault import RemoteVault
 from ingest.settings import Settings
 from ingest.watching import Sight, Watched, look
 from vault.errors import MalformedError, VaultError
@@ -32,6 +31,10 @@ CLOSE_SECONDS = 5.0
 """How long a stopping server waits for a snapshot to let a vault be closed."""
 
 
+def _accept_all(_: Policy) -> None:
+    """Any policy that verifies will do."""
+
+
 class Registry:
     """The pods of one server. Used from the event loop only.
 
@@ -41,6 +44,7 @@ class Registry:
         log: The server's.
         clock: Monotone seconds.
         now_ms: UTC milliseconds.
+        accept: Raises PolicyError at a policy under which nothing can be taken in here.
 
     Attributes:
         by_owner: The pods that can be asked, by their owner key's 32 bytes.
@@ -49,13 +53,15 @@ class Registry:
     def __init__(
         self,
         settings: Settings,
-        make_vault: Callable[[PodFolder], RemoteVault],
+        make_vault: Callable[[PodFolder], KeepsItems],
         *,
         log: Log,
         clock: Callable[[], float],
         now_ms: Callable[[], int],
+        accept: Callable[[Policy], None] = _accept_all,
     ) -> None:
         self._settings = settings
+        self._accept = accept
         self._make_vault = make_vault
         self._log = log
         self._clock = clock
@@ -125,6 +131,7 @@ class Registry:
         try:
             if isinstance(sight.policy, VaultError):
                 raise sight.policy
+            self._accept(sight.policy)
             self._take(sight.watched, sight.policy)
         except VaultError as exc:
             self._refusals.append((exc, sight.claimed_owner))

@@ -47,7 +47,7 @@ CONTRIBUTORS_VAULT = frozenset(
         "vault.undoing",
     }
 )
-CLOUDS_VAULT = frozenset({"vault.errors", "vault.pod"})
+CLOUDS_VAULT = frozenset({"vault.errors", "vault.files", "vault.keys", "vault.pod"})
 HANDLERS_VAULT = frozenset({"vault.caveats", "vault.errors", "vault.items", "vault.submissions"})
 IMPORTS_BY_NAME = frozenset({"__import__", "eval", "exec", "importlib", "pkgutil", "runpy"})
 READS_VERSIONS = frozenset({"importlib.metadata"})
@@ -137,6 +137,16 @@ def test_what_takes_items_in_has_no_way_to_open_them_however_it_imports(room: st
 def test_a_fresh_server_has_loaded_nothing_that_opens_items() -> None:
     """A re-export in a package's __init__ would be invisible to every static rule."""
     assert not _modules_after("import ingest.app, ingest.__main__") & MAINTAINER_ONLY
+
+
+def test_a_fresh_function_has_loaded_no_framework_and_no_vault() -> None:
+    """What it does not load costs no time at a cold start, and cannot be used against it."""
+    loaded = _modules_after("import ingest.function")
+
+    assert "cloud.placing" in loaded
+    assert not loaded & (
+        MAINTAINER_ONLY | {"boto3", "granian", "litestar", "prometheus_client", "vault.store"}
+    )
 
 
 def test_help_loads_neither_the_server_nor_the_exporter() -> None:

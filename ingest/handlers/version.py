@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from litestar import asgi
-from litestar.handlers import ASGIRouteHandler
-
-from ingest.asgi import Receive, Reply, Scope, Send, json_reply
+from ingest.asgi import Application, Receive, Reply, Scope, Send, json_reply
 from ingest.door import Call, Door
 from vault.items import MAX_FIELDS
 
@@ -38,14 +35,13 @@ def version_reply(max_body_bytes: int) -> Reply:
     )
 
 
-def version_route(door: Door) -> ASGIRouteHandler:
-    """The route of version."""
+def version_call(door: Door) -> Application:
+    """The call as an application: what its route leads to."""
     reply = version_reply(door.bodies.max_bytes)
 
     async def handle(_door: Door, _call: Call, _receive: Receive) -> Reply:
         return reply
 
-    @asgi(PATH, is_mount=True, copy_scope=False)
     async def get_version(scope: Scope, receive: Receive, send: Send) -> None:
         await door.answer(handle, scope, receive, send)
 

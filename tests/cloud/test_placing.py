@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cloud.placing import DEADLINE_SECONDS, MOST_WAIT_SECONDS, Placing, Taken, Tools
+from cloud.placing import Placing, Taken
 from cloud.s3 import AgainError, make_clients
 from cloud.store_address import StoreAddress
+from cloud.trying import DEADLINE_SECONDS, MOST_WAIT_SECONDS, Tools
 from tests.support import stores
 from tests.support.pods import seeded_entropy
 from tests.support.stores import PREFIX, Keys, Store, between

@@ -126,9 +126,12 @@ def running_store() -> Iterator[Store]:
     try:
         host, port = server.get_host_and_port()
         store = Store(f"http://{host}:{port}", Keys("first", "first"))
-        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        everything = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+        }
         iam = store.client("iam")
-        store.admin = _user(iam, "admin", {"Version": "2012-10-17", "Statement": [everything]})
+        store.admin = _user(iam, f"admin-{uuid.uuid4().hex}", everything)
         with pytest.MonkeyPatch.context() as patch:
             # All that its decorator set_initial_no_auth_action_count(0) does: from now on every right counts.
             patch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)

@@ -1,0 +1,212 @@
+"""The other side of a function's runtime: events in, answers out, and a process frozen and thawed.
+
+The real runtime client (``awslambdaric``) asks this small server for the next
+event, as it does in the cloud. Standard error is kept, since that is where a
+function's log goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.server import ROOT, envelope
+
+ANSWER_SECONDS = 60.0
+VERSION = "/2018-06-01/runtime"
+HOST = "function.test"
+
+
+class Told(NamedTuple):
+    """What the runtime said about one event.
+
+    Attributes:
+        kind: response or error.
+        content: Decoded.
+    """
+
+    kind: str
+    content: Any
+
+
+class _Api(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # An answer in one piece: else each waits for an acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's name
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Hand out the next event, or thaw the process."""
+        if self.path == f"{VERSION}/restore/next":
+            self.server.frozen.set()
+            self.server.thaw.wait(ANSWER_SECONDS)
+            self._answer(200, b"")
+            return
+        self.server.waiting.set()
+        event = self.server.events.get()
+        self._answer(200, event, ("Lambda-Runtime-Aws-Request-Id", uuid.uuid4().hex))
+
+    def do_POST(self) -> None:
+        """Take an answer."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        kind = self.path.rpartition("/")[2]
+        self.server.told.put(Told(kind, json.loads(body) if body else None))
+        self._answer(202, b"{}")
+
+    def _answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
+        self.send_response_only(status)
+        deadline = str(int((time.time() + ANSWER_SECONDS) * 1000))
+        fixed = [
+            ("Content-Length", str(len(body))),
+            ("Content-Type", "application/json"),
+            ("Lambda-Runtime-Deadline-Ms", deadline),
+            ("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:f"),
+            ("Lambda-Runtime-Trace-Id", "Root=1-0-0"),
+        ]
+        for name, value in [*fixed, *headers]:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Api)
+        self.events: queue.Queue[bytes] = queue.Queue()
+        self.told: queue.Queue[Told] = queue.Queue()
+        self.frozen, self.thaw, self.waiting = threading.Event(), threading.Event(), threading.Event()
+
+
+class Runtime:
+    """One process of a deployed function.
+
+    Args:
+        environment: What it is deployed with, its keys among it.
+        frozen: Whether it is frozen once it was imported, until ``thaw``.
+        log: Where its standard error goes.
+
+    Attributes:
+        process: It.
+    """
+
+    def __init__(self, environment: Mapping[str, str], log: Path, *, frozen: bool = False) -> None:
+        self._server = _Server()
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        self._log = log
+        more = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if frozen else "on-demand",
+            "AWS_LAMBDA_FUNCTION_NAME": "f",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "LAMBDA_TASK_ROOT": str(ROOT),
+            "PYTHONPATH": str(ROOT),
+            "PATH": os.environ["PATH"],
+        }
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "awslambdaric", "ingest.function.handler"],
+                cwd=ROOT,
+                env={**more, **environment},
+                stdout=file,
+                stderr=file,
+                stdin=subprocess.DEVNULL,
+            )
+
+    @property
+    def log(self) -> str:
+        """Everything it wrote so far."""
+        return self._log.read_text()
+
+    def wait_until_frozen(self) -> None:
+        """Wait until it was imported and would be frozen."""
+        assert self._server.frozen.wait(ANSWER_SECONDS), self.log
+
+    def wait_until_ready(self) -> None:
+        """Wait until it asks for an event."""
+        assert self._server.waiting.wait(ANSWER_SECONDS), self.log
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._server.thaw.set()
+
+    def invoke(self, event: object) -> Told:
+        """Send one event; what the runtime answers."""
+        self.invoke_raw(json.dumps(event).encode())
+        return self.told()
+
+    def invoke_raw(self, event: bytes) -> None:
+        """Send bytes that may be no event."""
+        self._server.events.put(event)
+
+    def told(self) -> Told:
+        """Wait for the next answer."""
+        try:
+            return self._server.told.get(timeout=ANSWER_SECONDS)
+        except queue.Empty:
+            raise AssertionError(f"no answer:\n{self.log}") from None
+
+    def end(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@contextlib.contextmanager
+def deployed(environment: Mapping[str, str], log: Path, *, frozen: bool = False) -> Iterator[Runtime]:
+    """Run a function for the length of a ``with`` block."""
+    runtime = Runtime(environment, log, frozen=frozen)
+    try:
+        yield runtime
+    finally:
+        runtime.end()
+
+
+def http_event(
+    method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None, **more: Any
+) -> dict[str, Any]:
+    """A request as the front door of an HTTP API hands it on."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": HOST, "x-forwarded-for": "203.0.113.9", **(headers or {})},
+        "requestContext": {
+            "accountId": "1",
+            "domainName": HOST,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.9"},
+            "requestId": "r",
+            "stage": "$default",
+        },
+        "body": body,
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+def item_event(
+    owner: str, key: str, payload: object, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """One item as an event."""
+    return http_event("POST", f"/v4/{owner}/create_item", envelope(key, payload).decode(), headers)

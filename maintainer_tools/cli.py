@@ -104,6 +104,7 @@ COMMANDS = {
     "doctor": Entry("Safety", "Examine a home or a server's pod, and say what mends it.", _ours("doctor")),
     "check": Entry("Safety", "Open and recompute everything in a pod.", _ours("check")),
     "audit": Entry("Safety", "Prove what a pod holds, against what was kept elsewhere.", _ours("audit")),
+    "store": Entry("Safety", "Find out whether an object store can be trusted.", _ours("store")),
     "checkpoint": Entry("Safety", "Keep a checkpoint of the log elsewhere.", _ours("checkpoint")),
     "repair": Entry("Safety", "Go on with what is left of a vault that is refused.", _ours("repair")),
     "snapshot": Entry("Safety", "Copy a pod while it is served.", _ours("snapshot")),

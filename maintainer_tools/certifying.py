@@ -1,0 +1,235 @@
+"""Certifying an object store: is a conditional put exact there, and does what is put there come back?
+
+Tried on the bucket itself, as it is configured, through every way there is to
+it: some stores ignore the condition, some only in a versioned bucket, some only
+when writers race. What is written lies in a folder of its own below the
+address's prefix, and is removed again as far as that is allowed. FORMAT.md,
+"Objects".
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+
+from cloud.s3 import AgainError, ExistsError, ask, make_client, make_clients
+from cloud.store_address import StoreAddress
+from cloud.trying import Tools, keep_trying
+from cloud.verdicts import Check, Verdict
+from vault.errors import MissingError, StorageError
+
+RACES = 40
+RACERS = 12
+"""A store that honours the condition one by one was seen to let several of so many win 36 of 40 races."""
+_NAME_BYTES = 16
+_SECRET_BYTES = 30
+_BARRIER_SECONDS = 60.0
+_TAGS = {"shared-pod": "1", "c": "certify"}
+_UNKNOWN = "not told"
+
+Result = TypeVar("Result")
+
+
+class _Failed(Exception):  # noqa: N818  # names the fact; it ends one check and no more
+    """What a store did that it must not; its sentence."""
+
+
+class Certifier:
+    """Tries one store with the keys of the environment, which may put, tag, read and list there.
+
+    Args:
+        address: Of the store.
+        tools: Clock and randomness.
+        now_ms: UTC milliseconds.
+    """
+
+    def __init__(self, address: StoreAddress, tools: Tools, now_ms: Callable[[], int]) -> None:
+        self._address = address
+        self._tools = tools
+        self._now_ms = now_ms
+        self._clients = make_clients(address)
+        self._folder = f"{address.prefix}certify/{tools.entropy(_NAME_BYTES).hex()}/"
+        self._lock = threading.Lock()
+        self._made: set[str] = set()
+
+    def certify(self, tell: Callable[[Check], None]) -> Verdict:
+        """Try everything, and remove what was written.
+
+        Args:
+            tell: Is told each result as it comes.
+        """
+        checks = []
+        try:
+            for check in self._checks():
+                tell(check)
+                checks.append(check)
+        finally:
+            self._remove()
+        return Verdict(str(self._address), self._now_ms(), self._configuration(), tuple(checks))
+
+    def _checks(self) -> Iterator[Check]:
+        tried: tuple[tuple[str, Callable[[], str]], ...] = (
+            ("one after the other", self._try_sequence),
+            ("at once", self._try_races),
+            ("tags", self._try_tags),
+            ("a wrong secret", self._try_wrong_secret),
+        )
+        for name, attempt in tried:
+            try:
+                yield Check(name, is_passed=True, said=attempt())
+            except _Failed as failed:
+                yield Check(name, is_passed=False, said=str(failed))
+            except (StorageError, MissingError) as exc:
+                yield Check(name, is_passed=False, said=f"it could not be tried: {exc}")
+
+    def _try_sequence(self) -> str:
+        """A put is there at once, by every way; a second one is refused and changes nothing."""
+        for number, client in enumerate(self._clients):
+            key, content = f"sequence-{number}", f"first by way {number}".encode()
+            if not self._put_patiently(client, key, content) and self._read(client, key) != content:
+                raise _Failed("it says that an object is there where none was put")
+            for other in self._clients:
+                if self._read(other, key) != content:
+                    raise _Failed("what it answered 200 for cannot be read right after, by every way")
+                if self._put_patiently(other, key, b"second"):
+                    raise _Failed("it ignores the condition: a second put under one key was answered 200")
+                if self._read(other, key) != content:
+                    raise _Failed("a put that it refused changed what was there")
+        return f"the first put stands, by {self._ways()}"
+
+    def _try_races(self) -> str:
+        """Of writers that race for a key, one is told that it won, and its object stands there."""
+        with ThreadPoolExecutor(max_workers=RACERS) as threads:
+            for number in range(RACES):
+                self._race(f"race-{number}", threads)
+        return f"{RACERS} writers raced for each of {RACES} keys by {self._ways()}; one won each"
+
+    def _race(self, key: str, threads: ThreadPoolExecutor) -> None:
+        barrier = threading.Barrier(RACERS)
+
+        def run(number: int) -> tuple[bytes, bool | None]:
+            content = f"racer {number}".encode()
+            barrier.wait(_BARRIER_SECONDS)
+            try:
+                return content, self._put(self._clients[number % len(self._clients)], key, content)
+            except AgainError:
+                # Busy: whether it was carried out is not known.
+                return content, None
+
+        ended = list(threads.map(run, range(RACERS)))
+        won = [content for content, is_stored in ended if is_stored]
+        may_have_won = won or [content for content, is_stored in ended if is_stored is None]
+        if len(won) > 1:
+            raise _Failed(
+                f"{len(won)} of {RACERS} writers who raced for one key were each told that they won"
+            )
+        if any(self._read(client, key) not in may_have_won for client in self._clients):
+            raise _Failed("what stands there is not what the writer put who was told that it won")
+
+    def _try_tags(self) -> str:
+        """What was set with a put comes back; or the address says that it does not."""
+        if not self._address.keeps_tags:
+            return "none are asked for: who sends an item again is told 409"
+        self._put_patiently(self._clients[0], "tags", b"tagged", _TAGS)
+        for client in self._clients:
+            found = self._patiently(partial(ask, client.get_object_tagging, **self._at("tags")))
+            tags = {entry.get("Key"): entry.get("Value") for entry in found.get("TagSet", ())}
+            if not _TAGS.items() <= tags.items():
+                raise _Failed("tags that were set with a put do not come back; see tags=none")
+        return "what was set with a put comes back"
+
+    def _try_wrong_secret(self) -> str:
+        """Whoever has not the secret puts nothing."""
+        secret = base64.b64encode(self._tools.entropy(_SECRET_BYTES)).decode()
+        for number, endpoint in enumerate(self._address.endpoints or (None,)):
+            stranger = make_client(self._address, endpoint, secret)
+            key = f"stranger-{number}"
+            with contextlib.closing(stranger):
+                self._require_refused(stranger, key)
+        return "is refused"
+
+    def _require_refused(self, stranger: Any, key: str) -> None:
+        try:
+            is_stored = self._put_patiently(stranger, key, b"by a stranger")
+        except AgainError:
+            raise
+        except StorageError:
+            with contextlib.suppress(MissingError):
+                self._read(self._clients[0], key)
+                raise _Failed("a put with a wrong secret was refused, and stored") from None
+            return
+        raise _Failed(f"a put with a wrong secret was {'stored' if is_stored else 'judged by its condition'}")
+
+    def _put(self, client: Any, name: str, content: bytes, tags: dict[str, str] | None = None) -> bool:
+        """Put once, as a function does; False if something stands there."""
+        with self._lock:
+            self._made.add(name)
+        own = {"Tagging": urlencode(tags)} if tags else {}
+        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        try:
+            ask(
+                client.put_object,
+                **self._at(name),
+                **own,
+                Body=content,
+                ChecksumSHA256=checksum,
+                IfNoneMatch="*",
+            )
+        except ExistsError:
+            return False
+        return True
+
+    def _put_patiently(
+        self, client: Any, name: str, content: bytes, tags: dict[str, str] | None = None
+    ) -> bool:
+        return self._patiently(lambda: self._put(client, name, content, tags))
+
+    def _read(self, client: Any, name: str) -> bytes:
+        return self._patiently(
+            lambda: ask(lambda: cast("bytes", client.get_object(**self._at(name))["Body"].read()))
+        )
+
+    def _patiently(self, attempt: Callable[[], Result]) -> Result:
+        return keep_trying(lambda _: attempt(), self._tools)
+
+    def _at(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._address.bucket, "Key": self._folder + name}
+
+    def _ways(self) -> str:
+        count = len(self._clients)
+        return "one way" if count == 1 else f"{count} ways"
+
+    def _remove(self) -> None:
+        # A locked bucket keeps them, and keys that may not delete leave them: they are a few and small.
+        for name in sorted(self._made):
+            with contextlib.suppress(StorageError, MissingError):
+                ask(self._clients[0].delete_object, **self._at(name))
+
+    def _configuration(self) -> dict[str, str]:
+        """How the bucket is set up, as far as the store tells these keys."""
+        client, bucket = self._clients[0], {"Bucket": self._address.bucket}
+        asked: dict[str, Callable[[], object]] = {
+            "versioning": lambda: client.get_bucket_versioning(**bucket).get("Status", "never"),
+            "lock": lambda: client.get_object_lock_configuration(**bucket)["ObjectLockConfiguration"][
+                "ObjectLockEnabled"
+            ],
+            "encryption": lambda: client.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"][
+                "Rules"
+            ][0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"],
+        }
+        return {name: self._told(question) for name, question in asked.items()}
+
+    @staticmethod
+    def _told(question: Callable[[], object]) -> str:
+        try:
+            return str(ask(question))[:40]
+        except (StorageError, MissingError, ExistsError, KeyError, IndexError, TypeError):
+            # Not configured, or not for these keys to know; many stores do not know the question.
+            return _UNKNOWN

@@ -95,6 +95,14 @@ def panels_of(records: Sequence[Growth]) -> list[Panel]:
     opening = [
         Line("median", [Point(each.items, statistics.median(each.opening_ms)) for each in main.milestones]),
         Line("slowest", [Point(each.items, max(each.opening_ms)) for each in main.milestones]),
+        Line(
+            "new pod, median",
+            [
+                Point(each.items, statistics.median(each.opening_beside_ms))
+                for each in main.milestones
+                if each.opening_beside_ms
+            ],
+        ),
     ]
     rates = [Line(name, _costs(main, name, _rate)) for name in _NAMES]
     memory = [Line(name, _costs(main, name, _memory)) for name in _NAMES]

@@ -41,7 +41,7 @@ def test_a_small_vault_is_grown_measured_and_grown_on(tmp_path: Path) -> None:
     for milestone in found.milestones:
         assert milestone.items >= milestone.target
         assert milestone.size_bytes > 300 * milestone.items
-        assert len(milestone.opening_ms) == 2
+        assert len(milestone.opening_ms) == len(milestone.opening_beside_ms) == 2
         assert len(milestone.after_death_ms) == len(milestone.samples) == len(milestone.served) == 1
         assert milestone.frames_at_death[0] >= 20
         assert milestone.costs.keys() == COMMANDS.keys()
@@ -80,7 +80,9 @@ def test_a_chart_shows_what_was_measured() -> None:
     cost = Cost(seconds=2.0, cpu_seconds=1.0, peak_mb=50.0)
     sample = Sample(items=10_000, added=64, seconds=2.0, cpu_seconds=1.0, beside=1.9, cpu_beside=0.9)
     milestones = [
-        Milestone(items, items, 800 * items, [12.0, 18.0, 90.0], [70.0], [900], {"export": cost}, [sample])
+        Milestone(
+            items, items, 800 * items, [12.0, 18.0, 90.0], [11.0], [70.0], [900], {"export": cost}, [sample]
+        )
         for items in (10_000, 1_000_000)
     ]
     drawn = draw(
@@ -89,7 +91,14 @@ def test_a_chart_shows_what_was_measured() -> None:
 
     xml = ET.fromstring(drawn)  # noqa: S314  # our own
     texts = [element.text for element in xml.iter(f"{SVG}text")]
-    assert {"ordered ids, clock", "ordered ids, processor", "median", "slowest", "export"} <= {*texts}
+    assert {
+        "ordered ids, clock",
+        "ordered ids, processor",
+        "median",
+        "slowest",
+        "new pod, median",
+        "export",
+    } <= {*texts}
     assert "audit" not in texts
     assert "At 1,000,000 items a vault stores 0.95 times as many items" in drawn
     assert len([*xml.iter(f"{SVG}path")]) > 20

@@ -62,6 +62,7 @@ SAMPLE_SECONDS = 1.0
 WARM_UP = 0.1
 """Part of the run before memory is expected to be flat: allocators and caches fill."""
 FLAT_MB, FLAT_PART, FLAT_DESCRIPTORS = 8.0, 0.1, 1
+COMMANDS = ("snapshot", "export", "audit")
 ROLES = ("parent", "worker", "writer")
 
 
@@ -236,13 +237,13 @@ class Jobs:
         self.faults: list[str] = []
 
     def stop(self) -> None:
-        """End after the command that is under way."""
+        """End after the command that is under way, and each of them was run once."""
         self._stopping.set()
 
     def run(self) -> None:
         """Run them."""
-        for name in itertools.cycle(("snapshot", "export", "audit")):
-            if self._stopping.is_set():
+        for number, name in enumerate(itertools.cycle(COMMANDS)):
+            if self._stopping.is_set() and number >= len(COMMANDS):
                 return
             with contextlib.suppress(queue.Empty):
                 self.count(self.finished.get_nowait())

@@ -27,7 +27,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 SMALL = Scale(rounds=1, samples=1, openings=2, deaths=1, frames=20, served=1)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_small_vault_is_grown_measured_and_grown_on(tmp_path: Path) -> None:
     """Each milestone has every measure, once; the second run adds its own and repeats nothing."""
     folder = tmp_path / "growth"

@@ -33,7 +33,7 @@ from benchmarks.soak import (
 TARGET = Target("pod-1", "/", b"{}")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_small_soak_is_clean(tmp_path: Path) -> None:
     """`make soak` does the same for an hour. The load moves on to another vault on the way."""
     made = soak(tmp_path, Plan(minutes=0.1, per_second=150, vault_mb=0.4, connections=8))
@@ -58,7 +58,7 @@ def _kill_the_writer(folder: Path) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_writer_that_dies_is_seen(tmp_path: Path) -> None:
     """Its worker starts another, and items go on; but some were not accepted, and it says so."""
     killing = threading.Thread(target=_kill_the_writer, args=(tmp_path,), daemon=True)

@@ -53,7 +53,7 @@ ROOT = Path(__file__).parents[1]
 LEDGER = ROOT / "docs" / "soak.jsonl"
 CONNECTIONS = 64
 PART = 0.7
-HIGHEST_SECONDS = 10
+WARM_UP_SECONDS, HIGHEST_SECONDS = 5, 15
 BYTES_AN_ITEM = 1_000
 """More than an item of the benchmark takes on disk in a batch of a loaded server."""
 NICE = 10
@@ -294,7 +294,7 @@ def highest_rate(folder: Path) -> float:
     pod, port = make_pod(folder / "highest"), free_port()
     with running("ingest", port, str(pod.folder.path)):
         path, body = f"/v4/{pod.owner}/create_item", make_body(pod.key)
-        load.run(port, path, body, connections=CONNECTIONS, seconds=1)
+        load.run(port, path, body, connections=CONNECTIONS, seconds=WARM_UP_SECONDS)
         found = load.run(port, path, body, connections=CONNECTIONS, seconds=HIGHEST_SECONDS)
     shutil.rmtree(folder / "highest")
     return found.per_second

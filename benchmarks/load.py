@@ -48,7 +48,7 @@ local function ordered_id()
 end
 request = function() return wrk.format(nil, nil, nil, before .. {ids}_id() .. after) end
 """
-_LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s|m)$", re.MULTILINE)
+_LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s|m) *$", re.MULTILINE)
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 

@@ -132,6 +132,11 @@ class OpenLoop:
         self.accepted: Counter[str] = Counter()
         self.minutes: list[Latencies] = []
         self.late = 0.0
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Send nothing more; from any thread."""
+        self._is_stopping = True
 
     @property
     def latencies(self) -> Latencies:
@@ -142,7 +147,7 @@ class OpenLoop:
         return found
 
     def run(self, per_second: float, seconds: float) -> None:
-        """Send for so long, then wait for the answers that are missing.
+        """Send for so long, or until stopped, then wait for the answers that are missing.
 
         Raises:
             TimeoutError: Some never came.
@@ -153,7 +158,7 @@ class OpenLoop:
                 self._connect()
             began = time.perf_counter()
             total = round(per_second * seconds)
-            while self.sent < total:
+            while self.sent < total and not self._is_stopping:
                 now = time.perf_counter()
                 self._send_due(began, per_second, min(total, int((now - began) * per_second) + 1))
                 next_due = began + self.sent / per_second

@@ -351,6 +351,10 @@ class _Run:
                     self._tell(time.monotonic() - began)
             except FileNotFoundError as exc:
                 self._faults.append(f"a process of the server ended: {exc}")
+            except BaseException:
+                # Or the pool would wait for the clients' hour.
+                self._client.stop()
+                raise
             finally:
                 self._jobs.stop()
             if stopped := sending.exception():

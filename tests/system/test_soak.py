@@ -215,6 +215,16 @@ def test_a_stall_is_measured_by_all_who_waited_for_it() -> None:
     assert client.latencies.at(0.4) < 0.1
 
 
+def test_a_client_that_is_stopped_ends_with_its_answers() -> None:
+    """Who interrupts a soak of an hour does not wait for it."""
+    with _answering(itertools.repeat((0.0, _answer(200)))) as port:
+        client = OpenLoop(port, TARGET, 1)
+        threading.Timer(0.3, client.stop).start()
+        client.run(100, 3_600)
+
+    assert 0 < client.sent == client.statuses[200] < 3_600
+
+
 def test_what_is_not_accepted_is_counted() -> None:
     """By status; a connection that ends without an answer is one too, and is made again."""
     script = [(0.0, _answer(200)), (0.0, _answer(503, b"busy")), (0.0, b""), (0.0, _answer(200))]

@@ -31,6 +31,9 @@ LEFTS, TOPS = (65, 560), (115, 450)
 COLOURS = ("#1f5f99", "#b3541e", "#2e7d46", "#7a3d8f", "#8a6d00")
 """Dark enough on white, and apart for those who see red and green alike."""
 _LABEL_GAP = 15.0
+_MOST_MARKS = 5
+_LITTLE_MORE = 0.05
+"""Of a decade: ten million items and a few belong to seven decades."""
 
 _HEAD = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" \
 aria-labelledby="title desc"
@@ -111,14 +114,14 @@ def panels_of(records: Sequence[Growth]) -> list[Panel]:
             "Storing",
             "items a second, of a new vault's: by the clock, by processor time",
             storing,
-            _marks_to(storing, (0, 0.5, 1.0, 1.5)),
+            _marks_to(storing, (0.5, 1.0, 10.0)),
             goal=0.9,
         ),
         Panel(
             "Closed pod to first answer",
             "milliseconds",
             opening,
-            _marks_to(opening, (0, 20, 40, 60, 80, 100, 150, 200, 400)),
+            _marks_to(opening, (20, 50, 100, 200, 500, 1_000, 10_000)),
             goal=50,
         ),
         Panel("Commands", "items a second of processor", rates, (1e4, 1e5, 1e6, 1e7), is_log=True),
@@ -148,10 +151,12 @@ def _memory(milestone: Milestone, name: str) -> float:
     return milestone.costs[name].peak_mb
 
 
-def _marks_to(lines: Sequence[Line], marks: Sequence[float]) -> list[float]:
-    """The marks up to the first that no value exceeds."""
+def _marks_to(lines: Sequence[Line], steps: Sequence[float]) -> list[float]:
+    """Marks from 0 to beyond every value, by the first of ``steps`` with which they are few."""
     most = max(point.value for line in lines for point in line.points)
-    return [mark for number, mark in enumerate(marks) if not number or marks[number - 1] < most]
+    counts = [math.ceil(most / step) for step in steps]
+    step, count = next(pair for pair in zip(steps, counts, strict=True) if pair[1] <= _MOST_MARKS)
+    return [step * number for number in range(count + 1)]
 
 
 class _Scales(NamedTuple):
@@ -183,7 +188,7 @@ def draw(records: Sequence[Growth]) -> str:
     """
     panels = panels_of(records)
     items = [point.items for panel in panels for line in panel.lines for point in line.points]
-    decades = (math.floor(math.log10(min(items))), math.ceil(math.log10(max(items))))
+    decades = (math.floor(math.log10(min(items))), math.ceil(math.log10(max(items)) - _LITTLE_MORE))
     main = records[0]
     parts = [
         _HEAD,

@@ -8,7 +8,7 @@ SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
 .PHONY: run test install check bench bench-timing bench-proof bench-overload bench-peers mutants storm storm-record power-cuts fault-sweep fuzz lock clean help
-.PHONY: bench-growth chart soak
+.PHONY: bench-growth bench-collect chart soak
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
@@ -34,6 +34,9 @@ bench: .venv/all.stamp  ## Print the speed of a real server, beside handlers tha
 
 bench-proof: .venv/all.stamp  ## Print what receipts, client ids and an audit cost
 	$(BIN)/python -m benchmarks.proof
+
+bench-collect: .venv/all.stamp  ## Print what segments cost: making one, and collecting many
+	$(BIN)/python -m benchmarks.collect
 
 bench-peers: .venv/all.stamp .venv/peers/base  ## Print its speed beside PocketBase, which is built first and needs Go
 	$(BIN)/python -m benchmarks.peers .venv/peers/base

@@ -296,6 +296,7 @@ class _Planning:
         self._by_uid: dict[bytes, bytes] = {}
         self._by_name: dict[bytes, bytes] = {}
         self._policies: dict[bytes, Policy] = {}
+        self._revisions: dict[int, bytes | None] = {}
         self._states: SlotStates = {}
         self._batches: list[SignedBatch] = []
         self.quarantined: list[Quarantined] = []
@@ -308,11 +309,12 @@ class _Planning:
             if stored == examined.segment.header:
                 self.told.known += 1
                 continue
-            refused = self._refused(rows, examined, is_uid_taken=stored is not None)
+            stored_c = self._c_of(rows, examined.segment.items[0].name)
+            refused = self._refused(rows, examined, stored_c, is_uid_taken=stored is not None)
             if refused:
                 self.quarantined.append(refused)
             else:
-                self._add(rows, examined)
+                self._add(rows, examined, is_duplicate=stored_c is not None)
         views = {
             number: self._collector.sealed_view(number, state)
             for number, state in self.changed_slots().items()
@@ -324,22 +326,25 @@ class _Planning:
         """The slots that what is added came through, with it counted."""
         return {number: state for number, state in self._states.items() if state.is_changed}
 
-    def _add(self, rows: Rows, examined: Examined) -> None:
+    def _add(self, rows: Rows, examined: Examined, *, is_duplicate: bool) -> None:
         segment, (row,) = examined.segment, examined.segment.items
-        is_duplicate = self._c_of(rows, row.name) is not None
         state = self._state(rows, examined.slot.number)
         # What a duplicate uses was declared when its like came.
         state.add(examined.item, {} if is_duplicate else _widened(state.own, examined))
         self._by_uid[segment.uid] = segment.header
         self._by_name[row.name] = row.c
-        self._remember(rows, examined.policy)
+        if self._is_new(rows, examined.policy):
+            self._policies[examined.policy.digest] = examined.policy
+            self._revisions[examined.policy.revision] = examined.policy.digest
         item = ItemRow(None if is_duplicate else row.name, row.c, row.digest, row.sealed)
         batch = SignedBatch(segment.uid, segment.header, segment.wraps, segment.signature, [item])
         self._batches.append(batch)
         self.told.taken += 1
         self.told.duplicates += is_duplicate
 
-    def _refused(self, rows: Rows, examined: Examined, *, is_uid_taken: bool) -> Quarantined | None:
+    def _refused(
+        self, rows: Rows, examined: Examined, stored_c: bytes | None, *, is_uid_taken: bool
+    ) -> Quarantined | None:
         (row,), key = examined.segment.items, examined.key
         if is_uid_taken:
             return Quarantined(key, Reason.CONFLICT, "another batch of the vault has its uid")
@@ -347,7 +352,6 @@ class _Planning:
             return Quarantined(
                 key, Reason.POLICY, "the vault has another policy of the same revision as the one it names"
             )
-        stored_c = self._c_of(rows, row.name)
         if stored_c is None:
             sentence = self._over_limit(rows, examined)
             return Quarantined(key, Reason.LIMIT, sentence) if sentence else None
@@ -391,15 +395,20 @@ class _Planning:
         return state
 
     def _is_of_another_line(self, rows: Rows, policy: Policy) -> bool:
-        found = typed(
-            rows.execute("SELECT hash FROM policy WHERE revision = ?", (policy.revision,)),
-            list[tuple[bytes]],
-        )
-        return found not in ([], [(policy.digest,)])
+        return self._of_revision(rows, policy) not in (None, policy.digest)
 
-    def _remember(self, rows: Rows, policy: Policy) -> None:
-        if not rows.execute("SELECT 1 FROM policy WHERE hash = ?", (policy.digest,)):
-            self._policies[policy.digest] = policy
+    def _is_new(self, rows: Rows, policy: Policy) -> bool:
+        return self._of_revision(rows, policy) is None
+
+    def _of_revision(self, rows: Rows, policy: Policy) -> bytes | None:
+        """The digest of the vault's policy of the same revision; asked once a transaction."""
+        if policy.revision not in self._revisions:
+            found = typed(
+                rows.execute("SELECT hash FROM policy WHERE revision = ?", (policy.revision,)),
+                list[tuple[bytes]],
+            )
+            self._revisions[policy.revision] = found[0][0] if found else None
+        return self._revisions[policy.revision]
 
 
 class Collector:

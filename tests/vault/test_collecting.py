@@ -440,6 +440,23 @@ def test_a_policy_of_another_line_is_not_brought_in(world: World) -> None:
     assert [each.reason for each in refused] == [Reason.POLICY]
 
 
+def test_of_two_lines_that_are_new_one_is_brought_in(world: World) -> None:
+    """Two policies of one revision, both of a known signer: the first segment decides."""
+    pod, slot = world.pod, world.pod.slot()
+    base = pod.policy
+    lines = []
+    for name in ("one", "other"):
+        pod.policy = base
+        pod.invite(name)
+        world.put(world.function.send(slot, id=f"item-{name}", text="x"))
+        lines.append(pod.policy)
+    assert lines[0].revision == lines[1].revision
+    pod.slot("later")
+    _, refused = world.collect_with(History(pod.policy, map(_pair, lines)))
+    assert [each.reason for each in refused] == [Reason.POLICY]
+    assert len(world.items()) == 1
+
+
 class Forgery:
     """A function that was taken over, or who has the file key and may write to the store."""
 

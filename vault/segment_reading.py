@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 
-from vault.disk import storage_error
 from vault.errors import DamagedError, ForeignPodError, MalformedError, PolicyError
 from vault.header import MAX_ITEMS, Header, item_leaves, parse_header
 from vault.items import NAME_BYTES
@@ -68,18 +67,15 @@ def read_segment(content: bytes, file_key: FileKey, scratch: Path) -> Segment:
         MalformedError: Another number of bytes than a segment can have.
         DamagedError: It does not open under the file key, a page fails its
             checks, or it holds anything else than the two tables of one batch.
-        StorageError: The scratch folder cannot be written.
+        DiskFullError: No space is left in the scratch folder.
+        StorageError: It cannot be written.
     """
     if not PAGE_BYTES <= len(content) <= MAX_SEGMENT_BYTES or len(content) % PAGE_BYTES:
         raise MalformedError(
             f"a segment of whole pages of {PAGE_BYTES} bytes, and at most {MAX_SEGMENT_BYTES}, was expected; "
             f"{len(content)} bytes were found"
         )
-    with scratch_file(scratch) as path:
-        try:
-            path.write_bytes(content)
-        except OSError as exc:
-            raise storage_error(path, exc) from exc
+    with scratch_file(scratch, content) as path:
         connection = open_segment(path, file_key, page_bytes=PAGE_BYTES, is_writable=False)
         try:
             connection.set_progress_handler(lambda: True, MAX_STEPS)
@@ -109,7 +105,7 @@ def _bounded(connection: Connection, sql: str, size: int) -> Iterator[tuple[Any,
     """Rows, as long as they are together no larger than the file: pages can be shared between rows."""
     total = 0
     for row in connection.cursor().execute(sql):
-        total += sum(len(value) for value in row if isinstance(value, bytes | str))
+        total += sum([len(value) for value in row if type(value) is bytes or type(value) is str])
         if total > size:
             raise DamagedError("a segment says more than it has bytes")
         yield row

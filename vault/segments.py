@@ -139,22 +139,31 @@ def _fill(connection: Connection, segment: Segment) -> None:
 
 
 @contextlib.contextmanager
-def scratch_file(folder: Path) -> Iterator[Path]:
-    """An empty file, mode 0600, of a name nobody has; gone after the ``with`` block.
+def scratch_file(folder: Path, content: bytes = b"") -> Iterator[Path]:
+    """A file with this content, mode 0600, of a name nobody has; gone after the ``with`` block.
 
     Raises:
-        StorageError: It cannot be made or removed.
+        DiskFullError: No space is left for it.
+        StorageError: It cannot be made or written.
     """
     try:
         descriptor, name = tempfile.mkstemp(prefix="segment-", dir=folder)
     except OSError as exc:
         raise storage_error(folder, exc) from exc
-    os.close(descriptor)
     path = Path(name)
     try:
+        _fill_new(path, descriptor, content)
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _fill_new(path: Path, descriptor: int, content: bytes) -> None:
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as exc:
+        raise storage_error(path, exc) from exc
 
 
 def _read(path: Path) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tests.support.pods import new_pod
 from vault.encoding import pae
 from vault.errors import (
     DamagedError,
+    DiskFullError,
     ForeignPodError,
     FormatTooNewError,
     MalformedError,
@@ -282,12 +285,19 @@ def test_a_scratch_folder_that_cannot_be_written_is_ours(
     with pytest.raises(StorageError):
         read_segment(content, function.pod.keys.file_key, tmp_path / "nowhere")
 
-    def full(_path: Path, _content: bytes) -> int:
-        raise OSError(28, "No space left on device")
+    make = tempfile.mkstemp
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StorageError, match="no space is left"):
+    def full(*names: str, **options: Path) -> tuple[int, str]:
+        descriptor, name = make(*names, **options)  # type: ignore[call-overload]
+        device = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(device, descriptor)
+        os.close(device)
+        return descriptor, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(DiskFullError, match="no space is left"):
         read(function, content)
+    assert list(function.scratch.iterdir()) == []
 
 
 def _refusals() -> list[Any]:

@@ -18,7 +18,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +44,9 @@ from ingest.settings import (
 )
 from ingest.stopping import OneStopLoop, hold_signals_in_children
 from vault.errors import VaultError
+
+Load = Callable[[Settings, int], Application]
+"""Makes an application of settings and of the process id of the worker's parent."""
 
 OWNERS_VARIABLE = "POD_OWNER_HASHES"
 MOST_HEAD_BYTES = 16_384
@@ -138,10 +141,19 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
     )
 
 
-def _load(settings: Settings, parent: int) -> Application:
-    """Turn this process into a worker. The framework is imported here, and only here."""
+def start_worker(parent: int) -> None:
+    """Turn this process into a worker, before it loads what it serves with.
+
+    Args:
+        parent: The process id of the one that started it.
+    """
     die_with_parent(parent)
     keep_memory_private()
+
+
+def _load(settings: Settings, parent: int) -> Application:
+    """Make the application of a worker. The framework is imported here, and only here."""
+    start_worker(parent)
     from ingest.app import create_app, make_log  # noqa: PLC0415  # the parent stays small and does not import it
 
     return create_app(settings, make_log(settings))
@@ -179,7 +191,7 @@ def _make_loop() -> OneStopLoop:
     return loop
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, load: Load) -> int:
     hold_signals_in_children()
     server = Granian(
         "ingest",
@@ -200,7 +212,7 @@ def _serve(settings: Settings) -> int:
     )
     server.on_startup(_ignore_reload)
     try:
-        server.serve(target_loader=partial(_load, settings, os.getpid()), wrap_loader=False)
+        server.serve(target_loader=partial(load, settings, os.getpid()), wrap_loader=False)
     except SystemExit:
         # A worker that got the stop signal before its parent did counts as crashed there.
         return 0 if server.interrupt_signal else 1
@@ -213,14 +225,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
+    return run(parse_settings(sys.argv[1:] if arguments is None else arguments), _load)
+
+
+def run(settings: Settings, load: Load) -> int:
+    """Serve until told to stop.
+
+    Args:
+        settings: How.
+        load: Makes the application, in the worker.
+
+    Returns:
+        The exit code.
+    """
     keep_memory_private()
     descriptors = raise_descriptor_limit()
     connections = affordable(settings.max_connections, descriptors, settings.max_open_vaults)
     settings = msgspec.structs.replace(settings, max_connections=connections)
     with contextlib.ExitStack() as holding:
         try:
-            return _serve(_hold_addresses(settings, holding))
+            return _serve(_hold_addresses(settings, holding), load)
         except _AddressError as exc:
             sys.stderr.write(f"error: {exc}\n")
             return 1

@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 from litestar import Litestar, asgi
 
@@ -24,6 +24,7 @@ from ingest.edge import Edge
 from ingest.handlers import create_item, version
 from ingest.logs import Log, write_stderr
 from ingest.measures import Measures
+from ingest.pods import KeepsItems
 from ingest.probes import METRICS_TEXT, Ask, Probes, Told
 from ingest.problems import OK, UNAVAILABLE
 from ingest.process import collect_rarely, now_ms
@@ -33,6 +34,7 @@ from ingest.settings import LocalAddress, Settings
 from ingest.stopping import heed_signals
 from ingest.writer_process import WriterProcess
 from vault.pod import PodFolder
+from vault.policies import Policy
 
 SUMMARY_SECONDS = 60.0
 LISTEN_POLL_SECONDS = 0.01
@@ -91,16 +93,14 @@ class _Keeping:
         log: Counts requests and failures.
         measures: Counts batches.
         door: Its pods, and what waits there.
-        writer: The process with the vaults.
+        behind: What keeps the items.
     """
 
-    def __init__(
-        self, settings: Settings, log: Log, measures: Measures, door: Door, writer: WriterProcess
-    ) -> None:
+    def __init__(self, settings: Settings, log: Log, measures: Measures, door: Door, behind: Behind) -> None:
         self._settings = settings
         self._parts = log, measures, door
         self._registry = door.registry
-        self._writer = writer
+        self._behind = behind
 
     async def live(self) -> Told:
         return Told(OK, b"live\n")
@@ -117,7 +117,7 @@ class _Keeping:
         # A library that a server without metrics, or that nobody asks, does without.
         from ingest.exposition import expose, take_standing  # noqa: PLC0415
 
-        standing = take_standing(*self._parts, is_writer_running=self._writer.is_running)
+        standing = take_standing(*self._parts, is_writer_running=self._behind.is_running)
         return Told(OK, await asyncio.to_thread(expose, standing), METRICS_TEXT)
 
     def answers(self) -> dict[str, Ask]:
@@ -144,26 +144,74 @@ async def _probed(address: LocalAddress | None, keeping: _Keeping, log: Log) -> 
         probes.stop()
 
 
-def create_app(settings: Settings, log: Log) -> Application:
-    """Build the ASGI application of one worker.
+class Behind(Protocol):
+    """What is behind the door: where items go."""
 
-    Starts the writer process, which opens the vaults.
-    """
-    writer = WriterProcess(time.monotonic)
-    writer.start()
-    measures = Measures()
+    @property
+    def is_running(self) -> bool:
+        """Whether it works, as far as is known."""
 
-    def make_vault(folder: PodFolder) -> RemoteVault:
+    async def ready(self) -> None:
+        """Wait until it can be asked."""
+
+    async def stop(self) -> None:
+        """End it; nothing waits any more."""
+
+    def keep(self, folder: PodFolder, /) -> KeepsItems:
+        """Where the items of one pod go."""
+
+    def accept(self, policy: Policy, /) -> None:
+        """Raise PolicyError at a policy under which nothing can be taken in."""
+
+
+class _Vaults:
+    """Vaults, in a process of their own, which is started."""
+
+    def __init__(self, log: Log, measures: Measures) -> None:
+        self._log = log
+        self._measures = measures
+        self._writer = WriterProcess(time.monotonic)
+        self._writer.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._writer.is_running
+
+    async def ready(self) -> None:
+        await self._writer.ready()
+
+    async def stop(self) -> None:
+        await self._writer.stop()
+
+    def keep(self, folder: PodFolder) -> RemoteVault:
         return RemoteVault(
             folder,
-            writer.connect,
-            lambda sentence: log.event("vault_warning", sentence=sentence),
-            partial(measures.committed, folder.path),
+            self._writer.connect,
+            lambda sentence: self._log.event("vault_warning", sentence=sentence),
+            partial(self._measures.committed, folder.path),
         )
 
-    registry = Registry(settings, make_vault, log=log, clock=time.monotonic, now_ms=now_ms)
+    def accept(self, policy: Policy) -> None:
+        """Any that verifies: a vault knows all that it may ask."""
+
+
+def create_app(
+    settings: Settings, log: Log, make_behind: Callable[[Log, Measures], Behind] = _Vaults
+) -> Application:
+    """Build the ASGI application of one worker.
+
+    Args:
+        settings: How it serves.
+        log: The server's.
+        make_behind: Starts what keeps the items: a writer process with the vaults, unless given.
+    """
+    measures = Measures()
+    behind = make_behind(log, measures)
+    registry = Registry(
+        settings, behind.keep, log=log, clock=time.monotonic, now_ms=now_ms, accept=behind.accept
+    )
     door = Door(settings, registry, Tools(now_ms, time.monotonic, os.urandom, log))
-    keeping = _Keeping(settings, log, measures, door, writer)
+    keeping = _Keeping(settings, log, measures, door, behind)
 
     def tell_ended(ended: int) -> None:
         measures.ended_connections += ended
@@ -173,7 +221,7 @@ def create_app(settings: Settings, log: Log) -> Application:
 
     @contextlib.asynccontextmanager
     async def run(_: Litestar) -> AsyncIterator[None]:
-        await writer.ready()
+        await behind.ready()
         await registry.load()
         collect_rarely()
         running = [
@@ -186,7 +234,7 @@ def create_app(settings: Settings, log: Log) -> Application:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             await registry.stop()
-            await writer.stop()
+            await behind.stop()
         log.summary()
         log.event("stopped")
 

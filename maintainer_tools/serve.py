@@ -21,10 +21,13 @@ from maintainer_tools.console import put, say, warn
 from maintainer_tools.findings import Finding, Mark, lines_of, ok
 from maintainer_tools.ground import examine_ground, examine_listening, examine_versions
 from maintainer_tools.homes import find_pod
+from maintainer_tools.times import now_ms
 from vault.errors import MissingError, VaultError
 from vault.pod import PodFolder, load_log_key
 from vault.policies import load_policy
 
+DEFAULT_VERDICT = "store.verdict"
+"""Where `store certify` writes it unless told otherwise."""
 HOST, PORT = "127.0.0.1", 3030
 
 
@@ -57,6 +60,18 @@ HOST, PORT = "127.0.0.1", 3030
 @click.option(
     "--metrics", metavar="ADDRESS", help="Serve /metrics, /live, /ready at a local HOST:PORT or unix:PATH."
 )
+@click.option(
+    "--store", "url", metavar="URL", help="Put items into an object store: s3://BUCKET/PREFIX?endpoint=..."
+)
+@click.option(
+    "--log-key", "key_place", metavar="PLACE", help="With --store: the function's key, such as file:PATH."
+)
+@click.option(
+    "--verdict",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --store: what `store certify` wrote; store.verdict unless given.",
+)
 @click.option("--log-requests", is_flag=True, help="Log accepted requests too.")
 @click.option("--print-unit", is_flag=True, help="Print a systemd unit for this command line, and end.")
 def serve(
@@ -67,6 +82,9 @@ def serve(
     log_requests: bool,
     print_unit: bool,
     trust_forwarded: tuple[str, ...],
+    url: str | None,
+    key_place: str | None,
+    verdict: Path | None,
     **options: str | float | None,
 ) -> None:
     """Serve pods over HTTP: homes, pod folders, or folders of them.
@@ -78,21 +96,48 @@ def serve(
     arguments = _options(host, port, log_requests=log_requests, options=options)
     arguments += [f"--trust-forwarded={proxy}" for proxy in trust_forwarded]
     arguments += ["--", *map(str, folders)]
+    if url is None and (key_place or verdict):
+        raise click.UsageError("--log-key and --verdict are about a store; name it by --store")
+    if print_unit and url is not None:
+        raise click.UsageError("--print-unit is for a server with vaults; write a unit for --store by hand")
     if print_unit:
         from maintainer_tools.unit import DEFAULT_BODY_SECONDS, unit_of
 
         body_seconds = options["body_seconds"] or DEFAULT_BODY_SECONDS
         put(unit_of(folders, arguments, host=host, body_seconds=float(body_seconds)).removesuffix("\n"))
         return
-    _say_what_is_served(folders, host, port)
-    become_server(arguments)
+    if url is None:
+        _say_what_is_served(folders, host, port)
+        become_server(arguments)
+    way_out = _way_out(url, key_place, verdict or Path(DEFAULT_VERDICT))
+    say(f"Serving {len(folders)} pods at {host} port {port} into {url}. Ctrl-C stops it. Its log follows.")
+    become_server([*way_out, *arguments], "ingest.gateway")
 
 
-def become_server(arguments: Sequence[str]) -> NoReturn:
+def _way_out(url: str, key_place: str | None, verdict: Path) -> list[str]:
+    """What the server is told of its store, which was certified."""
+    from cloud.store_address import parse_store_address
+    from cloud.verdicts import read_verdict, require_accepted
+
+    if key_place is None:
+        raise click.UsageError("--store needs --log-key, where the function's own key is, such as file:PATH")
+    address = parse_store_address(url)
+    try:
+        found = read_verdict(verdict)
+    except MissingError as exc:
+        raise MissingError(
+            f"no verdict about this store is in {verdict}; run `shared-pod store certify` first"
+        ) from exc
+    require_accepted(found, address, now_ms())
+    return ["--store", str(address), "--log-key", key_place, "--verdict", str(verdict.absolute())]
+
+
+def become_server(arguments: Sequence[str], module: str = "ingest") -> NoReturn:
     """Replace this process with ``python -m ingest``.
 
     Args:
         arguments: Its command line.
+        module: Another program of that room.
 
     Raises:
         click.ClickException: The server is not installed.
@@ -105,7 +150,7 @@ def become_server(arguments: Sequence[str]) -> NoReturn:
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "ingest", *arguments], environment)  # noqa: S606  # no shell
+    os.execve(sys.executable, [sys.executable, "-P", "-m", module, *arguments], environment)  # noqa: S606  # no shell
 
 
 def _options(

@@ -11,9 +11,8 @@ import msgspec
 
 from maintainer_tools.console import clean, put_json, say
 from maintainer_tools.exits import Exit
+from maintainer_tools.serve import DEFAULT_VERDICT
 from maintainer_tools.times import now_ms
-
-DEFAULT_VERDICT = "store.verdict"
 
 
 @click.group("store")

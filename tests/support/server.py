@@ -68,6 +68,7 @@ class Server:
         options: Further command line.
         environment: Added to this process's.
         prefix: Put before the command, such as what changes the file systems it sees.
+        module: The program.
 
     Attributes:
         process: The parent; its worker is ``worker_pid``, and that one's child ``writer_pid``.
@@ -80,11 +81,12 @@ class Server:
         *options: str,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        module: str = "ingest",
     ) -> None:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "ingest", "--port", "0", *options, *map(str, pods)],
+            [*prefix, sys.executable, "-m", module, "--port", "0", *options, *map(str, pods)],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stderr=subprocess.PIPE,
@@ -208,9 +210,10 @@ def serving(
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
+    module: str = "ingest",
 ) -> Iterator[Server]:
     """Run a server for the length of a ``with`` block."""
-    server = Server(pods, *options, environment=environment, prefix=prefix)
+    server = Server(pods, *options, environment=environment, prefix=prefix, module=module)
     try:
         yield server
     finally:

@@ -25,9 +25,12 @@ from tests.support.server import Server, envelope, serving
 from vault.errors import MalformedError
 
 HERE, THERE = Network(bytes([192, 0, 2, 1])), Network(bytes([192, 0, 2, 2]))
-RATE = 2.0
-"""Of the server of these tests: 20 answers at once, then one each half second."""
+RATE = 1.0
+"""Of the server of these tests: ten answers at once, then one a second."""
 AT_ONCE = int(RATE * BURST_SECONDS)
+QUICK_SECONDS = 0.9
+HELD_SECONDS = 0.2
+"""Of a second, what the answers before it took has passed already."""
 
 
 class _Clock:
@@ -51,7 +54,7 @@ def test_a_burst_is_answered_at_once_and_the_rest_at_the_rate() -> None:
 
     waits = [throttle.charge(HERE) for _ in range(AT_ONCE + 4)]
 
-    assert waits == [0.0] * AT_ONCE + [0.5, 1.0, 1.5, 2.0]
+    assert waits == [0.0] * AT_ONCE + [1.0, 2.0, 3.0, 4.0]
 
 
 def test_networks_do_not_wait_for_each_other() -> None:
@@ -291,8 +294,8 @@ def test_wrong_keys_are_answered_the_same_only_later(pod: TestPod, server: Serve
 
     assert len({answer for answer, _ in answers}) == 1
     assert answers[0][0].startswith(b"HTTP/1.1 403")
-    assert max(seconds for _, seconds in answers[:AT_ONCE]) < 0.3
-    assert min(seconds for _, seconds in answers[AT_ONCE:]) > 0.3
+    assert max(seconds for _, seconds in answers[:AT_ONCE]) < QUICK_SECONDS
+    assert min(seconds for _, seconds in answers[AT_ONCE:]) > HELD_SECONDS
 
 
 def test_a_valid_key_never_waits(pod: TestPod, key: str, server: Server) -> None:
@@ -304,7 +307,7 @@ def test_a_valid_key_never_waits(pod: TestPod, key: str, server: Server) -> None
         began = time.monotonic()
         for _ in range(20):
             assert server.create_item(pod.owner, key, {"type": "Note"}).status == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize(
@@ -321,8 +324,8 @@ def test_what_else_anybody_may_ask_waits_too(server: Server, address: str, asked
     """A flood need not guess keys."""
     took = [seconds for _, seconds in _answers(server, address, [asked] * (AT_ONCE + 1))]
 
-    assert max(took[:-1]) < 0.3
-    assert took[-1] > 0.3
+    assert max(took[:-1]) < QUICK_SECONDS
+    assert took[-1] > HELD_SECONDS
 
 
 def test_what_a_valid_key_sends_wrong_does_not_wait(pod: TestPod, key: str, server: Server) -> None:
@@ -331,7 +334,7 @@ def test_what_a_valid_key_sends_wrong_does_not_wait(pod: TestPod, key: str, serv
 
     took = [seconds for _, seconds in _answers(server, "127.0.0.3", [bad] * (2 * AT_ONCE))]
 
-    assert max(took) < 0.3
+    assert max(took) < QUICK_SECONDS
 
 
 def test_behind_a_proxy_each_client_waits_for_itself(pod: TestPod, server: Server) -> None:
@@ -340,9 +343,9 @@ def test_behind_a_proxy_each_client_waits_for_itself(pod: TestPod, server: Serve
     others = [_wrong(pod, b"X-Forwarded-For: 203.0.113.9, 198.51.100.%d" % number) for number in range(30)]
     forged = [_wrong(pod, b"X-Forwarded-For: 192.0.2.%d" % number) for number in range(AT_ONCE + 1)]
 
-    assert list(_answers(server, "127.0.0.1", flood))[-1][1] > 0.3
-    assert max(seconds for _, seconds in _answers(server, "127.0.0.1", others)) < 0.3
-    assert list(_answers(server, "127.0.0.4", forged))[-1][1] > 0.3
+    assert list(_answers(server, "127.0.0.1", flood))[-1][1] > HELD_SECONDS
+    assert max(seconds for _, seconds in _answers(server, "127.0.0.1", others)) < QUICK_SECONDS
+    assert list(_answers(server, "127.0.0.4", forged))[-1][1] > HELD_SECONDS
 
 
 def test_a_flood_over_many_connections_is_left_with_a_trickle(pod: TestPod) -> None:
@@ -356,11 +359,12 @@ def test_a_flood_over_many_connections_is_left_with_a_trickle(pod: TestPod) -> N
 
     with serving(pod.folder.path, options=["--throttle", str(RATE)]) as server:
         threads = [threading.Thread(target=flood, args=(number, server)) for number in range(len(counts))]
+        began = time.monotonic()
         for thread in threads:
             thread.start()
         time.sleep(3)
-        answered = sum(counts)
+        answered, seconds = sum(counts), time.monotonic() - began
     for thread in threads:
         thread.join()
 
-    assert AT_ONCE < answered <= AT_ONCE + 3 * RATE + 1
+    assert AT_ONCE < answered <= AT_ONCE + seconds * RATE + 1

@@ -37,7 +37,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +48,7 @@ from benchmarks import load
 from benchmarks.commands import Cost, run_command
 from benchmarks.ingest import Pod, await_closed, free_port, make_body, make_pod, processes, running
 from benchmarks.open_loop import OK, OpenLoop, Target
+from vault.undoing import on_failure
 
 ROOT = Path(__file__).parents[1]
 LEDGER = ROOT / "docs" / "soak.jsonl"
@@ -345,22 +346,24 @@ class _Run:
             working = pool.submit(self._jobs.run)
             sending = pool.submit(self._client.run, rate, self._plan.minutes * 60)
             try:
-                while not wait([sending], SAMPLE_SECONDS).done:
-                    self._watch.sample()
-                    self._move_on()
-                    self._tell(time.monotonic() - began)
-            except FileNotFoundError as exc:
-                self._faults.append(f"a process of the server ended: {exc}")
-            except BaseException:
                 # Or the pool would wait for the clients' hour.
-                self._client.stop()
-                raise
+                with on_failure(self._client.stop):
+                    self._watch_until_done(sending, began)
             finally:
                 self._jobs.stop()
             if stopped := sending.exception():
                 self._faults.append(f"the clients stopped: {stopped}")
             working.result()
         self._lasted_minutes = (time.monotonic() - began) / 60
+
+    def _watch_until_done(self, sending: Future[None], began: float) -> None:
+        try:
+            while not wait([sending], SAMPLE_SECONDS).done:
+                self._watch.sample()
+                self._move_on()
+                self._tell(time.monotonic() - began)
+        except FileNotFoundError as exc:
+            self._faults.append(f"a process of the server ended: {exc}")
 
     def _tell(self, seconds: float) -> None:
         """Say once a minute how it goes."""

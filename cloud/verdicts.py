@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from cloud.store_address import StoreAddress, parse_store_address
-from vault.errors import MalformedError, PolicyError
+from vault.errors import MalformedError, MissingError, PolicyError
 from vault.files import read_file, replace_file
 
 FRESH_MS = 90 * 86_400_000
@@ -112,6 +112,24 @@ def require_accepted(verdict: Verdict, address: StoreAddress, now_ms: int) -> No
         )
     if not 0 <= now_ms - verdict.at_ms <= FRESH_MS:
         raise PolicyError("the verdict about the store is too old; run `store certify` again")
+
+
+def require_certified(path: Path, address: StoreAddress, now_ms: int) -> None:
+    """Refuse a store for which no verdict in a file speaks; see ``read_verdict``, ``require_accepted``.
+
+    Raises:
+        MissingError: There is no such file.
+        MalformedError: It is of another form.
+        PolicyError: It does not speak for the store.
+        StorageError: It cannot be read.
+    """
+    try:
+        verdict = read_verdict(path)
+    except MissingError as exc:
+        raise MissingError(
+            f"no verdict about this store is in {path}; run `shared-pod store certify` first"
+        ) from exc
+    require_accepted(verdict, address, now_ms)
 
 
 def _essence(address: StoreAddress) -> tuple[str, frozenset[str], str | None, bool]:

@@ -25,7 +25,7 @@ from cloud.s3 import CONNECTIONS, make_clients
 from cloud.secrets import read_log_key
 from cloud.store_address import StoreAddress, parse_store_address
 from cloud.trying import Tools as TryingTools
-from cloud.verdicts import read_verdict, require_accepted
+from cloud.verdicts import require_certified
 from ingest.__main__ import parse_settings, run, start_worker
 from ingest.app import create_app, make_log
 from ingest.asgi import Application
@@ -116,7 +116,7 @@ def _parse(arguments: Sequence[str]) -> tuple[WayOut, Settings]:
     given, others = parser.parse_known_args(arguments)
     try:
         address = parse_store_address(given.store)
-        require_accepted(read_verdict(given.verdict), address, now_ms())
+        require_certified(given.verdict, address, now_ms())
     except VaultError as exc:
         parser.error(str(exc))
     return WayOut(address, given.log_key), parse_settings(others)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from maintainer_tools.exits import Exit
 from maintainer_tools.fetching import fetched
 from maintainer_tools.folder_source import FolderSource
 from maintainer_tools.homes import PATIENCE, Home, changing, find_home, open_identity
+from maintainer_tools.serve import DEFAULT_VERDICT
 from maintainer_tools.times import now_ms
 from vault.collecting import (
     SEGMENTS_AT_ONCE,
@@ -47,11 +49,18 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made i
 @click.argument("home", type=click.Path(path_type=Path))
 @click.option(
     "--from",
-    "folder",
+    "place",
     required=True,
-    metavar="FOLDER",
+    metavar="STORE",
+    help="The object store, s3://BUCKET/PREFIX?endpoint=..., or a folder with its objects.",
+)
+@click.option(
+    "--verdict",
+    default=DEFAULT_VERDICT,
+    show_default=True,
+    metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A folder with the store's objects in it.",
+    help="What `store certify` wrote about the object store.",
 )
 @click.option("--again", "is_again", is_flag=True, help="Fetch what was collected before too, and compare.")
 @click.option(
@@ -60,7 +69,14 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made i
 @click.option("--json", "is_json", is_flag=True, help="Print a line of JSON for each finding, and a summary.")
 @click.pass_context
 def collect(
-    context: click.Context, home: Path, folder: Path, *, is_again: bool, is_beyond_limits: bool, is_json: bool
+    context: click.Context,
+    home: Path,
+    place: str,
+    verdict: Path,
+    *,
+    is_again: bool,
+    is_beyond_limits: bool,
+    is_json: bool,
 ) -> None:
     """Bring into HOME's vault what functions put into an object store.
 
@@ -71,7 +87,7 @@ def collect(
     """
     found = find_home(home)
     require_served(found)
-    source = FolderSource(folder)
+    source, jobs = _source_of(place, verdict)
     identity = open_identity(found)
     policy = _published(found, identity)
     with (
@@ -83,12 +99,26 @@ def collect(
             writer, policy, examiner.secrets, entropy=os.urandom, is_beyond_limits=is_beyond_limits
         )
         run = _Run(collector, examiner, policy.pod_id, is_json=is_json)
-        run.collect(source, is_again=is_again, jobs=1)
+        run.collect(source, is_again=is_again, jobs=jobs)
     for sentence in history.refused:
         warn(sentence)
     run.summarize()
     if run.refused:
         context.exit(Exit.FINDINGS)
+
+
+def _source_of(place: str, verdict: Path) -> tuple[SegmentSource, int]:
+    """Where segments are fetched from, and how many at once."""
+    if not place.startswith("s3://"):
+        return FolderSource(Path(place)), 1
+    from cloud.store_address import parse_store_address
+    from cloud.trying import Tools
+    from cloud.verdicts import require_certified
+    from maintainer_tools.s3_source import FETCHED_AT_ONCE, S3Source
+
+    address = parse_store_address(place)
+    require_certified(verdict, address, now_ms())
+    return S3Source(address, Tools(time.monotonic, time.sleep, os.urandom)), FETCHED_AT_ONCE
 
 
 def _memory() -> Path | None:

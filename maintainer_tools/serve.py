@@ -117,18 +117,12 @@ def serve(
 def _way_out(url: str, key_place: str | None, verdict: Path) -> list[str]:
     """What the server is told of its store, which was certified."""
     from cloud.store_address import parse_store_address
-    from cloud.verdicts import read_verdict, require_accepted
+    from cloud.verdicts import require_certified
 
     if key_place is None:
         raise click.UsageError("--store needs --log-key, where the function's own key is, such as file:PATH")
     address = parse_store_address(url)
-    try:
-        found = read_verdict(verdict)
-    except MissingError as exc:
-        raise MissingError(
-            f"no verdict about this store is in {verdict}; run `shared-pod store certify` first"
-        ) from exc
-    require_accepted(found, address, now_ms())
+    require_certified(verdict, address, now_ms())
     return ["--store", str(address), "--log-key", key_place, "--verdict", str(verdict.absolute())]
 
 

@@ -1,0 +1,130 @@
+"""Segments fetched from an object store: all of them, whole, through a network that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud.store_address import StoreAddress
+from cloud.trying import Tools
+from cloud.verdicts import Check, Verdict, write_verdict
+from maintainer_tools import s3_source
+from maintainer_tools.s3_source import S3Source
+from maintainer_tools.times import now_ms
+from tests.cloud.test_placing import Time
+from tests.support import stores
+from tests.support.deploying import deploy
+from tests.support.maintaining import run, succeed
+from tests.support.pods import make_pod, properties_toml, seeded_entropy
+from tests.support.stores import PREFIX, Store, between, new_bucket, running_store
+from vault.errors import MissingError, StorageError
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Store]:
+    """One store for the tests of this module."""
+    with running_store() as store:
+        yield store
+
+
+@pytest.fixture
+def store(running: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A bucket of the test's own; this process is its administrator."""
+    for name, value in running.admin.environment.items():
+        monkeypatch.setenv(name, value)
+    return new_bucket(running)
+
+
+def source_of(address: StoreAddress) -> S3Source:
+    """Its segments; waiting costs nothing."""
+    time = Time()
+    return S3Source(address, Tools(time.clock, time.sleep, seeded_entropy()))
+
+
+def lay(store: Store, *keys: str, content: bytes = b"content") -> None:
+    """Put objects below the prefix."""
+    for key in keys:
+        store.client().put_object(Bucket=store.bucket, Key=PREFIX + key, Body=content)
+
+
+def test_every_key_of_a_prefix_is_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over as many pages as it takes, once each, through a store that fails now and then."""
+    monkeypatch.setattr(s3_source, "_MOST_LISTED", 2)
+    expected = [f"v1/0/pod/{number}" for number in range(5)]
+    lay(store, *expected, "v1/1/pod/other", "v1/0/another/x")
+    with between(store.endpoint) as way:
+        way.faults = [("GET", stores.slow_down), ("GET", stores.refused)]
+        found = list(source_of(store.address(way.endpoint)).keys("v1/0/pod/"))
+    assert sorted(found) == expected
+    assert list(source_of(store.address()).keys("v1/2/")) == []
+
+
+def test_an_object_is_fetched_whole(store: Store) -> None:
+    """An answer that was cut in the middle is no object."""
+    lay(store, "v1/a", content=b"x" * 100_000)
+
+    def halved(passing: stores.Passing) -> None:
+        _, _, body = passing.forward()
+        passing.send_response_only(200)
+        passing.send_header("Content-Length", str(len(body)))
+        passing.end_headers()
+        passing.wfile.write(body[: len(body) // 2])
+        passing.cut()
+
+    with between(store.endpoint) as way:
+        way.faults = [("GET", halved), ("GET", stores.slow_down), ("GET", stores.lost)]
+        assert source_of(store.address(way.endpoint)).fetch("v1/a", 1 << 20) == b"x" * 100_000
+        assert not way.faults
+
+
+def test_of_a_large_object_no_more_is_read_than_tells_that_it_is(store: Store) -> None:
+    """Whoever may put there must not fill the memory of who collects."""
+    lay(store, "v1/a", content=b"x" * 100_000)
+    assert source_of(store.address()).fetch("v1/a", 10) == b"x" * 11
+    assert source_of(store.address()).fetch("v1/a", 100_000) == b"x" * 100_000
+
+
+def test_what_is_gone_or_refused_is_told_apart(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gone since it was listed; and no right to read, which a function never has."""
+    with pytest.raises(MissingError):
+        source_of(store.address()).fetch("v1/none", 10)
+    lay(store, "v1/a")
+    for name, value in store.role().environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StorageError, match="403"):
+        source_of(store.address()).fetch("v1/a", 10)
+    with pytest.raises(StorageError, match="403"):
+        list(source_of(store.address()).keys("v1/"))
+
+
+def test_a_list_that_never_ends_is_ended(store: Store) -> None:
+    """The same page again and again."""
+    page = (
+        b"<ListBucketResult><IsTruncated>true</IsTruncated>"
+        b"<NextContinuationToken>again</NextContinuationToken></ListBucketResult>"
+    )
+    with between(store.endpoint) as way:
+        way.always = lambda passing: passing.give(200, [], page)
+        with pytest.raises(StorageError, match="does not"):
+            list(source_of(store.address(way.endpoint)).keys("v1/"))
+
+
+def test_items_are_collected_from_a_store(store: Store, tmp_path: Path) -> None:
+    """From the address that functions put them under."""
+    pod = make_pod(Path("plants"), policy="infer", more=properties_toml({"text": "Text"}))
+    site = deploy(pod, tmp_path, store)
+    slot = pod.slot()
+    for number in range(3):
+        deposit = site.function.send(slot, id=f"item-{number}", text="x")
+        lay(store, deposit.key, content=deposit.content)
+    uncertified = run("collect", "plants", "--from", str(store.address()))
+    assert uncertified.code == 10
+    assert "store certify" in uncertified.err
+    checks = (Check("x", is_passed=True, said=""),)
+    write_verdict(Path("store.verdict"), Verdict(str(store.address()), now_ms(), {}, checks))
+    ended = run("collect", "plants", "--from", str(store.address()))
+    assert ended.code == 0, ended.err
+    assert "Collected 3 items" in ended.err
+    assert len(succeed("ls", "plants", "--json").lines) == 3

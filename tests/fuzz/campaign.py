@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.fuzz.target import HERE, load
+from tests.fuzz.target import HERE, SCRATCH, load, memory
 
 ROOT = HERE.parents[1]
 GROWN = ROOT / ".fuzz"
@@ -104,18 +104,19 @@ def write_new(folder: Path, inputs: Iterable[bytes]) -> None:
 
 
 def _engine(name: str, *arguments: str | Path, seconds: int) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    return subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.engine", name, *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=seconds,
-        check=False,
-    )
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory()) as scratch:
+        return subprocess.run(
+            [sys.executable, "-m", "tests.fuzz.engine", name, *arguments],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": path, SCRATCH: scratch},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
 
 
 def _run(name: str, ended: subprocess.CompletedProcess[str], crashes: tuple[Path, ...]) -> Run:

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from tests.fuzz.target import SCRATCH, memory
 from tests.support.vectors import TESTDATA, load
 from tests.vectors import world
 from vault.auditing import Auditor, head_witness
@@ -47,12 +48,10 @@ _ERASED = 2
 _SECRETS = [secret for name, secret in world.SECRETS.items() if not name.endswith("owner_key")]
 
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
-
-
 def scratch() -> Path:
     """A new folder, removed at the end; in memory where there is such a place: a disk is ten times slower."""
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    # Who starts an engine removes what it leaves: libFuzzer ends without Python's leave.
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=os.environ.get(SCRATCH) or memory()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

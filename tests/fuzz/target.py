@@ -8,6 +8,7 @@ shows it. It needs no fuzzer: the corpora are played back by ``make test`` too.
 from __future__ import annotations
 
 import importlib
+import os
 import resource
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +23,14 @@ MOST_SECONDS = 4.0
 """Processor time of one input; most take a millisecond, a mistyped share is looked for in one second."""
 MOST_GROWTH_KIB = 512 << 10
 """By so much the memory of the process may peak higher for one input; they have 64 KiB at most."""
+SCRATCH = "FUZZ_SCRATCH"
+"""Of the environment: the folder in which an engine makes its own."""
+
+
+def memory() -> str | None:
+    """The folder of a file system in memory, if there is one; else None, for the usual place."""
+    place = "/dev/shm"  # noqa: S108 - folders of our own are made in it
+    return place if os.access(place, os.W_OK) else None
 
 
 class Shape(NamedTuple):

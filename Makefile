@@ -8,6 +8,7 @@ SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
 .PHONY: run test install check bench bench-timing bench-proof bench-overload bench-peers mutants storm storm-record power-cuts fault-sweep fuzz lock clean help
+.PHONY: bench-function
 .PHONY: bench-growth bench-collect chart soak
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
@@ -37,6 +38,9 @@ bench-proof: .venv/all.stamp  ## Print what receipts, client ids and an audit co
 
 bench-collect: .venv/all.stamp  ## Print what segments cost: making one, and collecting many
 	$(BIN)/python -m benchmarks.collect
+
+bench-function: .venv/all.stamp  ## Print how fast a function starts, and takes an item, in its real runtime
+	$(BIN)/python -m benchmarks.function
 
 bench-peers: .venv/all.stamp .venv/peers/base  ## Print its speed beside PocketBase, which is built first and needs Go
 	$(BIN)/python -m benchmarks.peers .venv/peers/base

@@ -93,6 +93,9 @@ class _Server(ThreadingHTTPServer):
         self.told: queue.Queue[Told] = queue.Queue()
         self.frozen, self.thaw, self.waiting = threading.Event(), threading.Event(), threading.Event()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a process that was killed while it was answered."""
+
 
 class Runtime:
     """One process of a deployed function.

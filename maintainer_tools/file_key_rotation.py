@@ -35,6 +35,21 @@ _MOST_BYTES = 4096
 """Largest ``rotation`` read; ours has about 1,700."""
 
 
+def key_of_vault(home: Home, identity: Identity, policy: Policy) -> FileKey:
+    """The file key that opens a home's vault: of an interrupted rotation that got so far, else its policy's.
+
+    Args:
+        home: Whose.
+        identity: Its identity.
+        policy: Its policy.
+
+    Raises:
+        VaultError: The file ``rotation`` is not of its form, or vault.db cannot be read.
+    """
+    begun = _begun(home, identity, policy)
+    return begun if begun is not None and _opens(home.pod, begun) else file_key_of(policy, identity)
+
+
 def rotate_file_key(
     home: Home, change: Change, identity: Identity, *, entropy: Entropy, patience: Patience = PATIENCE
 ) -> None:

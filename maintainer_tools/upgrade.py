@@ -10,6 +10,7 @@ import click
 
 from maintainer_tools.alone import nobody_copying
 from maintainer_tools.console import clean, say
+from maintainer_tools.file_key_rotation import key_of_vault
 from maintainer_tools.homes import PATIENCE, Home, find_home, home_policy, open_identity
 from vault.database import inspect_format
 from vault.database import upgrade as upgrade_vault
@@ -17,7 +18,6 @@ from vault.keys import FileKey
 from vault.locks import Patience, hold_vault
 from vault.migrations import STEPS, Step
 from vault.pod import PodFolder
-from vault.reader import file_key_of
 from vault.snapshot import take_snapshot
 
 
@@ -30,7 +30,8 @@ def upgrade(home: Path) -> None:
     """
     found = find_home(home)
     identity = open_identity(found)
-    file_key = file_key_of(home_policy(found, identity), identity)
+    # A rotation that was interrupted is gone on with in this program's format: by `rotate`, afterwards.
+    file_key = key_of_vault(found, identity, home_policy(found, identity))
     upgrade_home(found, file_key, datetime.now(UTC))
 
 

@@ -227,6 +227,18 @@ def _killed_between(pod: TestPod) -> None:
     (pod.home / "rotation").write_bytes(format_rotation(new_key, pod.keys.identity, old.pod_id))
 
 
+def test_an_upgrade_finds_the_key_of_an_interrupted_rotation(pod: TestPod, invite: Invite) -> None:
+    """The next version may come in between: `rotate` wants its format, so `upgrade` must open the vault."""
+    put(pod, invite, NOTE)
+    _killed_between(pod)
+
+    assert "nothing to do" in succeed("upgrade", "plants").err
+
+    succeed(*ROTATE)
+    assert "nothing to do" in succeed("upgrade", "plants").err
+    assert _count() == 1
+
+
 def test_what_was_begun_is_not_believed_unread(pod: TestPod, invite: Invite) -> None:
     """A rotation of another identity, of a later format, or garbage: nothing is changed."""
     put(pod, invite, NOTE)

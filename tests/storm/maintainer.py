@@ -233,12 +233,19 @@ class Maintainer(threading.Thread):
             clear()
             if not self._is_expected(name, ended):
                 return False
+            if ended.code == Exit.FORMAT_TOO_OLD:
+                self._upgrade()
         self._promises.faults.append(f"{name}: asked for {MOST_TRIES} times, and never done")
         return False
 
     def _is_expected(self, name: str, ended: _Ended) -> bool:
-        """Whether a command ended well, was killed, or found another process in its way; else a fault."""
-        is_expected = ended.code in {None, Exit.DONE, Exit.LOCKED}
+        """Whether a command ended well, was killed, or found another process in its way; else a fault.
+
+        Or the next version came between two tries, and said what to do first.
+        """
+        is_expected = ended.code in {None, Exit.DONE, Exit.LOCKED} or (
+            ended.code == Exit.FORMAT_TOO_OLD and self._is_upgrade_due.is_set()
+        )
         if not is_expected:
             self._promises.faults.append(f"{name} ended with {ended.code}: {ended.err.decode()[-500:]}")
         return is_expected

@@ -307,6 +307,8 @@ def test_killed_at_every_step_it_goes_on(
     """Nothing is lost, nothing is there twice, whichever file was being opened."""
     fill(function, slot, 5)
     monkeypatch.setattr(collecting, "SEGMENTS_AT_ONCE", 2)
+    # What a kill leaves there goes with the test.
+    monkeypatch.setattr(collecting, "_SHARED_MEMORY", tmp_path)
     step, counts = 1, set()
     while True:
         home = tmp_path / f"home-{step}"
@@ -341,7 +343,8 @@ def test_killed_at_any_moment_it_goes_on(function: Function, slot: OpenedSlot) -
 
 
 _SLOWLY = (
-    "from maintainer_tools import collect; collect.SEGMENTS_AT_ONCE = 1; "
+    "from pathlib import Path; from maintainer_tools import collect; "
+    "collect.SEGMENTS_AT_ONCE, collect._SHARED_MEMORY = 1, Path.cwd(); "
     "from maintainer_tools.cli import main; main()"
 )
 

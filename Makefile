@@ -7,9 +7,8 @@ ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check bench bench-timing bench-proof bench-overload bench-peers mutants storm storm-record power-cuts fault-sweep fuzz lock clean help
-.PHONY: bench-function
-.PHONY: bench-growth bench-collect chart soak
+.PHONY: run test install check mutants storm storm-record power-cuts fault-sweep fuzz soak lock clean help
+.PHONY: bench bench-collect bench-function bench-growth bench-overload bench-peers bench-proof bench-timing chart
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod

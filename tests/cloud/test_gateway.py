@@ -141,6 +141,7 @@ def test_a_store_without_a_fresh_verdict_is_refused(
     site: Deployed,
     wrong: str,
     capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By the command, and by the server itself."""
     options = certified(
@@ -152,6 +153,7 @@ def test_a_store_without_a_fresh_verdict_is_refused(
     ended = shared_pod("serve", site.bundle, *options, cwd=site.bundle.parent)
     assert ended.code == (10 if wrong == "none" else 24)
     assert "store certify" in ended.err
+    monkeypatch.setattr(gateway, "run", lambda *_: pytest.fail("it serves"))
     with pytest.raises(SystemExit) as exited:
         gateway.main([*options, str(site.bundle)])
     assert exited.value.code == 2

@@ -28,6 +28,8 @@ from tests.support.maintaining import succeed
 from tests.support.pods import TestPod, new_pod
 
 KILLS = 8
+TRIES = 10
+"""Storms against a planted bug until one is found."""
 
 
 def _stormed(folder: Path, seed: str, *bugs: str) -> tuple[Storm, Result]:
@@ -59,7 +61,8 @@ def test_a_small_storm_is_clean(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_storm_finds_a_planted_bug(bug: str, tmp_path: Path) -> None:
     """Or it would say nothing: each is a line or two gone wrong in a process that it starts."""
-    assert any(not _is_clean(tmp_path / seed, seed, bug) for seed in ("first", "second", "third"))
+    # What a storm hits is chance: one of eight kills misses the rarest of these every third time.
+    assert any(not _is_clean(tmp_path / seed, seed, bug) for seed in map(str, range(TRIES)))
 
 
 @pytest.fixture

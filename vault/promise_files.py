@@ -6,23 +6,17 @@ files".
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
-from vault.errors import FormatTooNewError, MalformedError
-from vault.items import is_item_id
+from vault.errors import MalformedError
 from vault.promises import Promise, decode_promise, encode_promise
-from vault.receipt_files import header_in
+from vault.proof_files import Kind, ProofFile, format_proof_file, parse_proof_file
 
 MAX_PROMISE_FILE_BYTES = 65_536
 """Room for what HTTP clients print around a promise; a larger file is refused unread."""
 
 PROMISE_HEADER = "Pod-Promise"
-_MARK = "shared-pod-promise/v1"
-_LATER_MARK = re.compile(r"shared-pod-promise/v[1-9][0-9]{0,8}\Z")
-_NO_ID = "-"
-_LINES = 3
+_KIND = Kind("promise", PROMISE_HEADER, "its mark, and a promise", MAX_PROMISE_FILE_BYTES)
 
 
 class PromiseFile(msgspec.Struct, frozen=True):
@@ -39,39 +33,20 @@ class PromiseFile(msgspec.Struct, frozen=True):
 
 def format_promise_file(file: PromiseFile) -> bytes:
     """Return the file's bytes."""
-    return f"{_MARK} {file.item_id or _NO_ID}\n{encode_promise(file.promise)}\n".encode()
+    return format_proof_file(_KIND, ProofFile(file.item_id, [encode_promise(file.promise)]))
 
 
 def parse_promise_file(content: bytes) -> PromiseFile:
     """Read a promise from a file, or from what HTTP clients print.
 
     Args:
-        content: Untrusted: a promise file; or the header's value, white space
-            around it ignored; or lines one of which is the header.
+        content: Untrusted; as for ``vault.proof_files.parse_proof_file``.
 
     Raises:
         FormatTooNewError: Something of a later format.
-        MalformedError: Anything else that is none of these.
+        MalformedError: Anything else that is no promise.
     """
-    if len(content) > MAX_PROMISE_FILE_BYTES:
-        raise MalformedError(f"a promise file of at most {MAX_PROMISE_FILE_BYTES} bytes was expected")
-    try:
-        text = content.decode("ascii")
-    except UnicodeDecodeError as exc:
-        raise MalformedError("promise file: ASCII was expected") from exc
-    mark = text.partition("\n")[0].partition(" ")[0]
-    if mark == _MARK:
-        return _parse_lines(text)
-    if _LATER_MARK.match(mark):
-        raise FormatTooNewError(f"a promise file of a later format was found, {_MARK} was expected; update")
-    return PromiseFile(None, decode_promise(header_in(text, PROMISE_HEADER)))
-
-
-def _parse_lines(text: str) -> PromiseFile:
-    lines = text.split("\n")
-    if len(lines) != _LINES or lines[-1]:
+    item_id, (encoded, *more) = parse_proof_file(_KIND, content)
+    if more:
         raise MalformedError("promise file: two whole lines were expected: its mark, and a promise")
-    item_id = lines[0].removeprefix(f"{_MARK} ")
-    if item_id != _NO_ID and not is_item_id(item_id):
-        raise MalformedError(f"promise file: {_MARK} and an item's id, or -, were expected in its first line")
-    return PromiseFile(None if item_id == _NO_ID else item_id, decode_promise(lines[1]))
+    return PromiseFile(item_id, decode_promise(encoded))

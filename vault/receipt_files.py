@@ -10,27 +10,22 @@ What is not here: reading and writing files, and the item. FORMAT.md,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
-from vault.errors import FormatTooNewError, MalformedError, RollbackError
+from vault.errors import RollbackError
 from vault.header import log_leaf
-from vault.items import is_item_id
 from vault.keys import PodId
 from vault.notes import Checkpoint
+from vault.proof_files import Kind, ProofFile, format_proof_file, parse_proof_file
 from vault.receipts import Receipt, VerifiedReceipt, decode_receipt, encode_receipt, verify_receipt
 from vault.refreshes import Refresh, decode_refresh, encode_refresh, verify_refresh
 
 MAX_RECEIPT_FILE_BYTES = 1 << 20
 """A file larger than this is refused unread; one refresh in a log of 2^30 batches takes about 6,000."""
 
-_MARK = "shared-pod-receipt/v1"
-_LATER_MARK = re.compile(r"shared-pod-receipt/v[1-9][0-9]{0,8}\Z")
-_NO_ID = "-"
-_FEWEST_LINES = 2
-_HEADER = "Pod-Receipt"
+_KIND = Kind("receipt", "Pod-Receipt", "its mark, a receipt, and refreshes", MAX_RECEIPT_FILE_BYTES)
 
 
 class ReceiptFile(msgspec.Struct, frozen=True):
@@ -71,33 +66,22 @@ class VerifiedFile(msgspec.Struct, frozen=True):
 
 def format_receipt_file(file: ReceiptFile) -> bytes:
     """Return the file's bytes."""
-    head = [f"{_MARK} {file.item_id or _NO_ID}", encode_receipt(file.receipt)]
-    return "".join(f"{line}\n" for line in [*head, *map(encode_refresh, file.refreshes)]).encode()
+    lines = [encode_receipt(file.receipt), *map(encode_refresh, file.refreshes)]
+    return format_proof_file(_KIND, ProofFile(file.item_id, lines))
 
 
 def parse_receipt_file(content: bytes) -> ReceiptFile:
     """Read a receipt from a file, or from what HTTP clients print.
 
     Args:
-        content: Untrusted: a receipt file; or the header's value, white space
-            around it ignored; or lines one of which is the header.
+        content: Untrusted; as for ``vault.proof_files.parse_proof_file``.
 
     Raises:
         FormatTooNewError: Something of a later format.
-        MalformedError: Anything else that is none of these.
+        MalformedError: Anything else that is no receipt, or no refresh after it.
     """
-    if len(content) > MAX_RECEIPT_FILE_BYTES:
-        raise MalformedError(f"a receipt file of at most {MAX_RECEIPT_FILE_BYTES} bytes was expected")
-    try:
-        text = content.decode("ascii")
-    except UnicodeDecodeError as exc:
-        raise MalformedError("receipt file: ASCII was expected") from exc
-    mark = text.partition("\n")[0].partition(" ")[0]
-    if mark == _MARK:
-        return _parse_lines(text)
-    if _LATER_MARK.match(mark):
-        raise FormatTooNewError(f"a receipt file of a later format was found, {_MARK} was expected; update")
-    return ReceiptFile(None, decode_receipt(header_in(text, _HEADER)))
+    item_id, (receipt, *refreshes) = parse_proof_file(_KIND, content)
+    return ReceiptFile(item_id, decode_receipt(receipt), tuple(map(decode_refresh, refreshes)))
 
 
 def verify_receipt_file(
@@ -145,34 +129,3 @@ def check_continues(file: ReceiptFile, earlier: ReceiptFile) -> None:
             "the file does not continue the earlier one: its receipt, or a refresh it had, is another now. "
             "Keep both: together they show two stories of one log"
         )
-
-
-def _parse_lines(text: str) -> ReceiptFile:
-    lines = text.split("\n")
-    if lines.pop() or len(lines) < _FEWEST_LINES:
-        raise MalformedError("receipt file: whole lines were expected: its mark, a receipt, and refreshes")
-    item_id = lines[0].removeprefix(f"{_MARK} ")
-    if item_id != _NO_ID and not is_item_id(item_id):
-        raise MalformedError(f"receipt file: {_MARK} and an item's id, or -, were expected in its first line")
-    return ReceiptFile(
-        None if item_id == _NO_ID else item_id,
-        decode_receipt(lines[1]),
-        tuple(map(decode_refresh, lines[2:])),
-    )
-
-
-def header_in(text: str, name: str) -> str:
-    """The value of the one header of a name among what an HTTP client shows; else all of the text.
-
-    Args:
-        text: Untrusted, ASCII.
-        name: Of the header, in any case.
-
-    Raises:
-        MalformedError: It stands there more than once.
-    """
-    line = rf"^{name}:[ \t]*([^\r\n]*?)[ \t\r]*$"
-    found = re.findall(line, text, re.IGNORECASE | re.MULTILINE)
-    if len(found) > 1:
-        raise MalformedError(f"one {name} header was expected, {len(found)} were found")
-    return str(found[0]) if found else text.strip()

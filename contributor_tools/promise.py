@@ -14,7 +14,6 @@ import click
 
 from contributor_tools.console import say
 from contributor_tools.exits import Exit
-from contributor_tools.invite_file import exposure, read_invite
 from contributor_tools.promise_verdict import (
     ProvenPromise,
     judge_promise,
@@ -22,28 +21,15 @@ from contributor_tools.promise_verdict import (
     promise_lines,
     read_promise,
 )
-from contributor_tools.sent_item import MAX_ITEM_FILE_BYTES, check_key, item_of, parse_sent
+from contributor_tools.proof_options import GIVEN_FILE, check_stdin, read_sent, read_trusted, sent_options
 from contributor_tools.verdict import Unproven
-from vault.files import STDIN, read_given
+from vault.files import read_given
 from vault.promise_files import MAX_PROMISE_FILE_BYTES
-
-_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 
 
 @click.command("verify")
-@click.argument("path", metavar="FILE", type=_FILE)
-@click.option(
-    "--invite", "invite_path", required=True, metavar="FILE", type=_FILE, help="The one it was sent with."
-)
-@click.option(
-    "--item",
-    "item_path",
-    required=True,
-    metavar="FILE",
-    type=_FILE,
-    help="JSON: the payload as it was sent, or the whole request body.",
-)
-@click.option("--id", "item_id", metavar="ID", help="The item's id, if the pod made it.")
+@click.argument("path", metavar="FILE", type=GIVEN_FILE)
+@sent_options
 @click.option("--json", "is_json", is_flag=True, help="Print the verdict as one JSON object.")
 @click.pass_context
 def verify(
@@ -55,18 +41,12 @@ def verify(
     file, or the Pod-Promise header as curl shows it (`-` for standard input). Every
     way not to hold has its own exit code: `help exit-codes`.
     """
-    if [path, invite_path, item_path].count(STDIN) > 1:
-        raise click.UsageError("only one of the files can be standard input")
-    invite = read_invite(invite_path)
-    exposed = exposure(invite_path)
-    if exposed is not None:
-        say(f"warning: {exposed}")
+    check_stdin([path, invite_path, item_path])
+    invite = read_trusted(invite_path)
     file = read_promise(read_given(path, MAX_PROMISE_FILE_BYTES, sys.stdin.buffer))
     if isinstance(file, Unproven):
         _end(context, file, is_json=is_json)
-    sent = parse_sent(read_given(item_path, MAX_ITEM_FILE_BYTES, sys.stdin.buffer))
-    check_key(sent, invite.database_key)
-    item = item_of(sent, [known for known in (item_id, file.item_id) if known is not None])
+    item = read_sent(item_path, invite, item_id, file.item_id)
     _end(context, judge_promise(file, invite, item), is_json=is_json)
 
 

@@ -14,8 +14,7 @@ import click
 
 from contributor_tools.console import say
 from contributor_tools.exits import Exit
-from contributor_tools.invite_file import exposure, read_invite
-from contributor_tools.sent_item import MAX_ITEM_FILE_BYTES, check_key, item_of, parse_sent
+from contributor_tools.proof_options import GIVEN_FILE, check_stdin, read_sent, read_trusted, sent_options
 from contributor_tools.verdict import (
     Proven,
     Unproven,
@@ -26,16 +25,12 @@ from contributor_tools.verdict import (
     verdict_json,
     verdict_lines,
 )
-from vault.files import STDIN, read_given
-from vault.items import Item
-from vault.links import Invite
+from vault.files import read_given
 from vault.receipt_files import MAX_RECEIPT_FILE_BYTES, ReceiptFile, parse_receipt_file
-
-_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 
 
 @click.command("show")
-@click.argument("path", metavar="FILE", type=_FILE)
+@click.argument("path", metavar="FILE", type=GIVEN_FILE)
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 def show(path: str, *, is_json: bool) -> None:
     """Print what the receipt in FILE says of itself; nothing of it is verified.
@@ -53,21 +48,10 @@ def show(path: str, *, is_json: bool) -> None:
 
 
 @click.command("verify")
-@click.argument("path", metavar="FILE", type=_FILE)
+@click.argument("path", metavar="FILE", type=GIVEN_FILE)
+@sent_options
 @click.option(
-    "--invite", "invite_path", required=True, metavar="FILE", type=_FILE, help="The one it was sent with."
-)
-@click.option(
-    "--item",
-    "item_path",
-    required=True,
-    metavar="FILE",
-    type=_FILE,
-    help="JSON: the payload as it was sent, or the whole request body.",
-)
-@click.option("--id", "item_id", metavar="ID", help="The item's id, if the pod made it.")
-@click.option(
-    "--since", "earlier_path", metavar="FILE", type=_FILE, help="A copy kept before it was refreshed."
+    "--since", "earlier_path", metavar="FILE", type=GIVEN_FILE, help="A copy kept before it was refreshed."
 )
 @click.option("--json", "is_json", is_flag=True, help="Print the verdict as one JSON object.")
 @click.pass_context
@@ -87,28 +71,14 @@ def verify(
     --receipts` wrote, or the Pod-Receipt header as curl shows it (`-` for standard
     input). Every way not to hold has its own exit code: `help exit-codes`.
     """
-    _check_stdin([path, invite_path, item_path, earlier_path])
-    invite = read_invite(invite_path)
-    exposed = exposure(invite_path)
-    if exposed is not None:
-        say(f"warning: {exposed}")
+    check_stdin([path, invite_path, item_path, earlier_path])
+    invite = read_trusted(invite_path)
     file = read_judged(read_given(path, MAX_RECEIPT_FILE_BYTES, sys.stdin.buffer))
     if isinstance(file, Unproven):
         _end(context, file, is_json=is_json)
-    item = _item(item_path, item_id, file, invite)
+    item = read_sent(item_path, invite, item_id, file.item_id)
     earlier = None if earlier_path is None else _earlier(earlier_path)
     _end(context, judge_receipt(file, invite, item, earlier), is_json=is_json)
-
-
-def _check_stdin(paths: list[str | None]) -> None:
-    if paths.count(STDIN) > 1:
-        raise click.UsageError("only one of the files can be standard input")
-
-
-def _item(path: str, item_id: str | None, file: ReceiptFile, invite: Invite) -> Item:
-    sent = parse_sent(read_given(path, MAX_ITEM_FILE_BYTES, sys.stdin.buffer))
-    check_key(sent, invite.database_key)
-    return item_of(sent, [known for known in (item_id, file.item_id) if known is not None])
 
 
 def _earlier(path: str) -> ReceiptFile:

@@ -15,6 +15,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from msgspec import MsgspecError
+from shamir_mnemonic import MnemonicError
+
+from vault.errors import VaultError
+
 HERE = Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in (HERE / "harnesses").glob("[a-z]*.py")))
 """Every target; a harness is a module that defines ``TARGET``."""
@@ -33,11 +38,15 @@ def memory() -> str | None:
     return place if os.access(place, os.W_OK) else None
 
 
+NOT_OF_THE_SHAPE = (VaultError, ValueError, TypeError, RecursionError, MsgspecError, MnemonicError)
+"""What our own readers, and the libraries' decoders, raise for what they cannot read."""
+
+
 class Shape(NamedTuple):
     """How to change something inside an input that only whole inputs of its format would let through.
 
     Attributes:
-        split: Takes an input apart into fields; raises anything for one that is not of the format.
+        split: Takes an input apart into fields; raises one of ``NOT_OF_THE_SHAPE`` for any other.
         join: Puts fields together, with true lengths, hashes and signatures.
     """
 

@@ -7,14 +7,13 @@ for more.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.fuzz import target as fuzz_target
 from tests.fuzz.campaign import CORPORA, CRASHES, MOST_CORPUS_BYTES
-from tests.fuzz.shaping import changed
+from tests.fuzz.shaping import changed, split_by
 from tests.fuzz.target import NAMES, BoundsError, Shape, Target, load, run_bounded
 from vault.encoding import pae, unpae
 
@@ -54,7 +53,7 @@ def test_what_once_broke_a_promise_does_so_no_more(path: Path) -> None:
 def test_an_input_is_put_together_as_it_was_taken_apart(name: str) -> None:
     """Else what is changed in one field would be lost behind lengths and signatures that do not hold."""
     target = load(name)
-    split = [(data, found) for data in target.seeds() if (found := _fields_of(target.shapes)(data))]
+    split = [(data, found) for data in target.seeds() if (found := split_by(data, target.shapes))]
     same = [data for data, (shape, fields) in split if shape.join(fields) == data]
 
     assert len(same) > len(split) // 8
@@ -68,18 +67,6 @@ def test_no_input_to_begin_with_is_longer_than_those_that_are_tried(name: str) -
     assert max(map(len, target.seeds())) <= target.max_bytes
 
 
-def _fields_of(shapes: tuple[Shape, ...]) -> Callable[[bytes], tuple[Shape, list[bytes]] | None]:
-    def fields(data: bytes) -> tuple[Shape, list[bytes]] | None:
-        for shape in shapes:
-            try:
-                return shape, shape.split(data)
-            except Exception:  # noqa: BLE001, S112 - a seed of another shape
-                continue
-        return None
-
-    return fields
-
-
 def _xor(data: bytes, most: int) -> bytes:
     """Stands where libFuzzer's own changes are."""
     return bytes(byte ^ 1 for byte in data)[:most]
@@ -91,7 +78,7 @@ def test_a_changed_input_is_whole_and_repeats_itself() -> None:
     shape = Shape(unpae, lambda fields: pae(*fields))
     found = [changed(data, 4_096, seed, shapes=(shape,), mutate=_xor) for seed in range(ROUNDS)]
     again = [changed(data, 4_096, seed, shapes=(shape,), mutate=_xor) for seed in range(ROUNDS)]
-    whole = [fields for fields in map(_fields_of((shape,)), found) if fields]
+    whole = [fields for data in found if (fields := split_by(data, (shape,)))]
 
     assert found == again
     assert len(set(found)) > ROUNDS // 8
@@ -100,7 +87,7 @@ def test_a_changed_input_is_whole_and_repeats_itself() -> None:
 
 
 def _is_list(field: bytes) -> bool:
-    return _fields_of((Shape(unpae, lambda fields: pae(*fields)),))(field) is not None
+    return split_by(field, (Shape(unpae, lambda fields: pae(*fields)),)) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.commands import run_command
-from benchmarks.ingest import make_payload
+from benchmarks.pods import make_payload
 from vault.caveats import Caveats
 from vault.depositing import make_deposit
 from vault.founding import draw_keys, found_home

@@ -35,16 +35,8 @@ import msgspec
 
 from benchmarks import load
 from benchmarks.commands import Cost, run_command
-from benchmarks.ingest import (
-    CLOSE_SECONDS,
-    Pod,
-    await_closed,
-    fdatasync_ms,
-    free_port,
-    make_body,
-    make_pod,
-    running,
-)
+from benchmarks.ingest import CLOSE_SECONDS, await_closed, fdatasync_ms, free_port, running
+from benchmarks.pods import Pod, make_body, make_pod
 from ingest.vault_thread import OpenVault, Tools
 from vault.founding import POD_FOLDER
 from vault.inspecting import inspect

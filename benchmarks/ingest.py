@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -25,32 +24,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import load
-from vault.caveats import Caveats
+from benchmarks.pods import ITEM_BYTES, Pod, make_body, make_pod
 from vault.errors import LockedError
-from vault.founding import draw_keys, found_home
-from vault.invites import issue, publish
 from vault.locks import hold_vault
 from vault.pod import PodFolder
 
-ITEM_BYTES = 400
-"""Size of the item on the wire, without the envelope's auth."""
 CONNECTIONS = (1, 16, 64)
 FSYNC_SAMPLES = 300
 CLOSE_SECONDS = 60.0
-POD_TOML = """format = 1
-owner_key = "{owner}"
-name = "benchmark"
-url = "http://127.0.0.1"
-policy = "extend"
-[properties.species]
-type = "Text"
-[properties.mass]
-type = "Real"
-[properties.count]
-type = "Integer"
-[properties.note]
-type = "Text"
-"""
 
 
 class Target(NamedTuple):
@@ -68,51 +49,6 @@ class Run(NamedTuple):
 
     load: load.Load
     cpu_us: float
-
-
-class Pod(NamedTuple):
-    """A new pod with one invite."""
-
-    folder: PodFolder
-    owner: str
-    key: str
-
-
-def make_pod(home: Path) -> Pod:
-    """Found a pod and issue an invite without limits."""
-    keys = draw_keys(os.urandom)
-    pod_toml = POD_TOML.format(owner=keys.owner_key.hex).encode()
-    policy = found_home(home, keys, pod_toml, passphrase=None, entropy=os.urandom)
-    policy, invite = issue(
-        policy,
-        keys.identity,
-        name="load",
-        caveats=Caveats(max_items=1 << 40, max_bytes=1 << 50),
-        url="http://127.0.0.1",
-        entropy=os.urandom,
-    )
-    folder = PodFolder(home / "pod")
-    publish(folder, policy)
-    return Pod(folder, keys.owner_key.hex, invite.database_key.reveal().hex())
-
-
-def make_payload() -> dict[str, str | float | int]:
-    """An item of ``ITEM_BYTES`` bytes as compact JSON, without an id."""
-    payload: dict[str, str | float | int] = {
-        "type": "Observation",
-        "species": "Pygoscelis adeliae",
-        "mass": 3750.5,
-        "count": 7,
-        "note": "",
-    }
-    payload["note"] = "x" * (ITEM_BYTES - len(json.dumps(payload, separators=(",", ":"))))
-    return payload
-
-
-def make_body(key: str) -> bytes:
-    """A request body with the item; the server makes its id."""
-    envelope = {"auth": {"type": "ClientAuth", "databaseKey": key}, "payload": make_payload()}
-    return json.dumps(envelope, separators=(",", ":")).encode()
 
 
 def free_port() -> int:

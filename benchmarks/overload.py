@@ -27,11 +27,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import load
-from benchmarks.ingest import POD_TOML, free_port, make_body, running
+from benchmarks.ingest import free_port, running
+from benchmarks.pods import found_pod, key_of, make_body
 from ingest.settings import DEFAULT_BODY_BYTES
-from vault.caveats import Caveats
-from vault.founding import draw_keys, found_home
-from vault.invites import issue, publish
 from vault.pod import PodFolder
 
 CONNECTIONS = 64
@@ -152,23 +150,9 @@ class Place(NamedTuple):
 
 def make_place(home: Path) -> Place:
     """Found a pod and issue two invites without limits."""
-    keys = draw_keys(os.urandom)
-    pod_toml = POD_TOML.format(owner=keys.owner_key.hex).encode()
-    policy = found_home(home, keys, pod_toml, passphrase=None, entropy=os.urandom)
-    found = []
-    for name in ("good", "other"):
-        policy, invite = issue(
-            policy,
-            keys.identity,
-            name=name,
-            caveats=Caveats(max_items=1 << 40, max_bytes=1 << 50),
-            url="http://127.0.0.1",
-            entropy=os.urandom,
-        )
-        found.append(invite.database_key.reveal().hex())
-    folder = PodFolder(home / "pod")
-    publish(folder, policy)
-    return Place(folder, f"/v4/{keys.owner_key.hex}/create_item", *found)
+    founded = found_pod(home, "good", "other")
+    path = f"/v4/{founded.keys.owner_key.hex}/create_item"
+    return Place(founded.folder, path, *map(key_of, founded.invites))
 
 
 def large_body(key: str) -> bytes:

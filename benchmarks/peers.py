@@ -23,17 +23,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from benchmarks import load
-from benchmarks.ingest import (
-    Target,
-    await_listening,
-    free_port,
-    make_body,
-    make_payload,
-    make_pod,
-    measure,
-    report,
-    running,
-)
+from benchmarks.ingest import Target, await_listening, free_port, measure, report, running
+from benchmarks.pods import make_body, make_payload, make_pod
 
 CONNECTIONS = (1, 64)
 COLLECTION = "observations"

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.commands import run_command
-from benchmarks.ingest import Pod, fdatasync_ms, free_port, make_body, make_pod, running
+from benchmarks.ingest import fdatasync_ms, free_port, running
+from benchmarks.pods import Pod, make_body, make_pod
 from vault.items import parse_item, server_id
 from vault.keys import DatabaseKey
 from vault.pod import load_log_key

@@ -27,11 +27,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.ingest import POD_TOML, free_port, running
-from vault.caveats import Caveats
-from vault.founding import draw_keys, found_home
-from vault.invites import issue, publish, revoke
-from vault.links import Invite
+from benchmarks.ingest import free_port, running
+from benchmarks.pods import found_pod, key_of
+from vault.invites import publish, revoke
 from vault.pod import PodFolder
 
 WRONG = "wrong key"
@@ -79,19 +77,9 @@ class Effect(NamedTuple):
 
 def _make_requests(home: Path) -> tuple[PodFolder, dict[str, bytes]]:
     """Found a pod with an open and a revoked invite; what is sent for each kind."""
-    keys = draw_keys(os.urandom)
-    pod_toml = POD_TOML.format(owner=keys.owner_key.hex).encode()
-    policy = found_home(home, keys, pod_toml, passphrase=None, entropy=os.urandom)
-    invites: list[Invite] = []
-    for name in ("open", "revoked"):
-        policy, invite = issue(
-            policy, keys.identity, name=name, caveats=Caveats(), url="http://127.0.0.1", entropy=os.urandom
-        )
-        invites.append(invite)
-    policy = revoke(policy, keys.identity, invites[1].slot)
-    folder = PodFolder(home / "pod")
-    publish(folder, policy)
-    right, revoked = (invite.database_key.reveal().hex() for invite in invites)
+    folder, keys, policy, invites = found_pod(home, "open", "revoked")
+    publish(folder, revoke(policy, keys.identity, invites[1].slot))
+    right, revoked = map(key_of, invites)
     owner = keys.owner_key.hex
     return folder, {
         WRONG: _request(owner, os.urandom(32).hex()),

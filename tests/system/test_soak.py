@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ingest import make_pod, processes
+from benchmarks.ingest import processes
 from benchmarks.open_loop import ANSWER_SECONDS, Latencies, OpenLoop, Target
+from benchmarks.pods import make_pod
 from benchmarks.soak import (
     Jobs,
     Level,

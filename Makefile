@@ -7,7 +7,7 @@ ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test install check mutants storm storm-record power-cuts fault-sweep fuzz soak lock clean help
+.PHONY: run test test-template install check mutants storm storm-record power-cuts fault-sweep fuzz soak lock clean help
 .PHONY: bench bench-collect bench-function bench-growth bench-overload bench-peers bench-proof bench-timing chart
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
@@ -16,6 +16,9 @@ run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this m
 test: .venv/all.stamp  ## Run every test, measuring what they cover
 	@rm -f .coverage
 	@$(MAKE) --no-print-directory .coverage
+
+test-template: .venv/all.stamp .venv/template.stamp  ## Test template.yaml also as it is transformed when it is deployed
+	$(BIN)/python -m pytest tests/cloud/test_template.py
 
 install: .venv/all.stamp  ## Put the command, all extras and the tools into .venv
 
@@ -87,6 +90,11 @@ lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--
 	  --constraint requirements/all.txt --output-file requirements/run.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra fuzz \
 	  --constraint requirements/all.txt --output-file requirements/fuzz.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra template \
+	  --constraint requirements/all.txt --output-file requirements/template.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --no-config --extra aws \
+	  --generate-hashes --strip-extras --no-emit-options \
+	  --constraint requirements/all.txt --output-file requirements/function.txt pyproject.toml
 
 clean:  ## Remove everything made here but pods
 	rm -rf .venv .coverage .coverage.* .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -13,7 +13,7 @@ import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["run", "all", "fuzz"]
+LOCKS = ["run", "all", "fuzz", "template", "function"]
 
 # Written so that they do not match themselves.
 INDEX_HOST = re.compile(
@@ -97,6 +97,22 @@ def test_what_fuzzes_is_what_is_tested_and_one_library_more() -> None:
 
     assert fuzz.items() - tested.items() == {("atheris", fuzz["atheris"])}
     assert "atheris" not in tested
+
+
+def test_what_a_function_runs_is_a_part_of_what_is_tested() -> None:
+    """In other versions its code was never seen working; and it needs no framework."""
+    function = _locked("function")
+
+    assert function.items() <= _locked("all").items()
+    assert not function.keys() & {"granian", "litestar", "setuptools"}
+
+
+def test_what_transforms_the_template_changes_nothing_else() -> None:
+    """It is installed beside what is tested."""
+    tested = _locked("all")
+    shared = {name: rest for name, rest in _locked("template").items() if name in tested}
+
+    assert shared.items() <= tested.items()
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -88,6 +88,7 @@ COMMANDS = {
     "init": Entry("Start", "Make a pod, and the home that opens it.", _ours("init")),
     "serve": Entry("Start", "Take items in over HTTP.", _ours("serve")),
     "demo": Entry("Start", "Make a pod to try things with, and serve it.", _ours("demo")),
+    "deploy": Entry("Start", "Have functions take items in, without a server.", _ours("deploy")),
     "invite": Entry("Invite", "Make, list, show and revoke invites.", _ours("invite")),
     "schema": Entry("Invite", "Show and declare properties.", _ours("schema")),
     "recipient": Entry("Invite", "Let a colleague open the pod too, or stop it.", _ours("recipient")),

@@ -132,5 +132,5 @@ stack_name = "{parameters.stack}"
 capabilities = "CAPABILITY_IAM"
 confirm_changeset = true
 resolve_s3 = true
-parameter_overrides = ["LogKeyName={parameters.log_key_name}"]
+parameter_overrides = "LogKeyName={parameters.log_key_name}"
 """.encode()

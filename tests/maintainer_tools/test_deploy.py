@@ -107,7 +107,7 @@ def test_the_parameters_name_the_stack_and_the_keys_place(pod: TestPod) -> None:
     config = tomllib.loads(Path("deploy/samconfig.toml").read_text())["default"]
     stack, name = parameters_of(published(pod))
     assert config["global"]["parameters"] == {"stack_name": stack}
-    assert config["deploy"]["parameters"]["parameter_overrides"] == [f"LogKeyName={name}"]
+    assert config["deploy"]["parameters"]["parameter_overrides"] == f"LogKeyName={name}"
     assert parameters_of(make_pod(Path("birds"), policy="infer").policy).stack != stack
     assert Path("deploy/template.yaml").read_bytes() == (bundling.SOURCE / "template.yaml").read_bytes()
 

@@ -172,6 +172,15 @@ def test_a_revocation_is_a_new_bundle_with_the_same_key(pod: TestPod) -> None:
     assert not (CODE / "stale.py").exists()
 
 
+def test_a_key_that_was_moved_away_is_replaced_and_stays_listed(pod: TestPod) -> None:
+    """What it signed is still to be collected."""
+    old = prepare()["function_key"]
+    KEY.rename("taken.key")
+    new = prepare()["function_key"]
+    assert [key.hex() for key in bundled(pod).function_logs] == [old, new]
+    assert read_log_key(f"file:{KEY}").public.hex() == new != old
+
+
 def test_an_invite_made_afterwards_knows_the_key(pod: TestPod) -> None:
     """Its holder verifies promises; who has an older one is told of."""
     ended = succeed("deploy", "prepare", "plants")

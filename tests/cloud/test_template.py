@@ -27,6 +27,7 @@ from vault.objects import KEY_ROOT
 Template = dict[str, Any]
 FILE = Path(__file__).parents[2] / "template.yaml"
 REGION = "eu-central-1"
+SAM = "AWS::Serverless-2016-10-31"
 
 LOG_KEY = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${LogKeyName}"
 KEY = {"Fn::GetAtt": ["Key", "Arn"]}
@@ -198,9 +199,34 @@ def transformed(template: Template) -> Template:
     return made
 
 
+SECTIONS = {
+    *(
+        "AWSTemplateFormatVersion",
+        "Transform",
+        "Description",
+        "Parameters",
+        "Conditions",
+        "Resources",
+        "Outputs",
+    ),
+}
+"""Not ``Globals``, which reach into every function; nor ``Metadata``, ``Rules`` or ``Mappings``."""
+
+ATTRIBUTES = {"Type", "Properties", "DeletionPolicy", "UpdateReplacePolicy"}
+"""Of a resource. ``Connectors`` would give rights; a ``Condition`` could take away what refuses them."""
+
+API_PROPERTIES = {"Description", "FailOnWarnings", "DefaultRouteSettings", "AccessLogSettings"}
+"""Of a serverless API; a body of its own could call other services."""
+
+
 def wider(template: Template) -> Iterator[str]:
     """Name everything that gives, or stops refusing, a right, and is not what it must be."""
+    yield from template.keys() - SECTIONS
+    if template.get("Transform", SAM) != SAM:
+        yield "Transform"
     for name, resource in template["Resources"].items():
+        if resource.keys() - ATTRIBUTES and name != "AlarmMail":
+            yield f"{name}: {resource.keys() - ATTRIBUTES}"
         if not _is_narrow(name, resource["Type"], resource.get("Properties", {})):
             yield name
     if missing := EVERY_RIGHT.keys() - template["Resources"].keys():
@@ -216,10 +242,10 @@ def _is_expected(name: str, properties: dict[str, Any]) -> bool:
     return properties == EVERY_RIGHT.get(name)
 
 
-def _is_a_serverless_function(_name: str, properties: dict[str, Any]) -> bool:
+def _is_a_serverless_function(name: str, properties: dict[str, Any]) -> bool:
     calls = properties["Events"].values()
     is_usual = properties.keys() == FUNCTION_PROPERTIES and all(_is_a_call(call) for call in calls)
-    return is_usual and _has_its_role(properties)
+    return name == "Function" and is_usual and _has_its_role(properties)
 
 
 JUDGES: dict[str, Callable[[str, dict[str, Any]], bool]] = {
@@ -228,9 +254,9 @@ JUDGES: dict[str, Callable[[str, dict[str, Any]], bool]] = {
     "AWS::KMS::Key": lambda name, properties: properties["KeyPolicy"] == EVERY_RIGHT.get(name),
     "AWS::S3::Bucket": lambda name, properties: name == "Bucket" and properties == BUCKET_PROPERTIES,
     "AWS::Serverless::Function": _is_a_serverless_function,
-    "AWS::Lambda::Function": lambda _, properties: _has_its_role(properties),
+    "AWS::Lambda::Function": lambda name, properties: name == "Function" and _has_its_role(properties),
     "AWS::Lambda::Permission": lambda _, properties: _is_the_apis(properties),
-    "AWS::Serverless::HttpApi": lambda name, _: name == "Api",
+    "AWS::Serverless::HttpApi": lambda _, properties: properties.keys() == API_PROPERTIES,
     "AWS::ApiGatewayV2::Api": lambda name, _: name == "Api",
     "AWS::ApiGatewayV2::Stage": lambda _, properties: properties["ApiId"] == {"Ref": "Api"},
 }
@@ -358,6 +384,30 @@ def _other_event(template: Template) -> None:
     events["Stream"] = {"Type": "Kinesis", "Properties": {"Stream": "x"}}
 
 
+def _connectors(template: Template) -> None:
+    template["Resources"]["Function"]["Connectors"] = {"More": {"Properties": {"Permissions": ["Read"]}}}
+
+
+def _maybe_no_policy(template: Template) -> None:
+    template["Resources"]["BucketPolicy"]["Condition"] = "IsSomebodyTold"
+
+
+def _globally(template: Template) -> None:
+    template["Globals"] = {"Function": {"Layers": ["arn:aws:lambda:x"]}}
+
+
+def _other_macro(template: Template) -> None:
+    template["Transform"] = [SAM, "Somebodys"]
+
+
+def _another_api(template: Template) -> None:
+    template["Resources"]["Api"]["Properties"]["DefinitionBody"] = {}
+
+
+def _another_function(template: Template) -> None:
+    template["Resources"]["Other"] = copy.deepcopy(template["Resources"]["Function"])
+
+
 def _for_everybody(template: Template) -> None:
     template["Resources"]["Other"] = {
         "Type": "AWS::Lambda::Permission",
@@ -370,7 +420,8 @@ def _for_everybody(template: Template) -> None:
     [
         *(_also_get, _anywhere, _decrypt_objects, _any_parameter, _list_too, _managed, _anybody_takes_it),
         *(_plain_http, _unconditional, _let_in, _no_policy, _public, _key_for_all, _second_role),
-        *(_policy_beside, _by_sam, _own_url, _other_role, _other_event, _for_everybody),
+        *(_policy_beside, _by_sam, _own_url, _other_role, _other_event, _for_everybody, _connectors),
+        *(_maybe_no_policy, _globally, _other_macro, _another_api, _another_function),
     ],
     ids=lambda plant: plant.__name__.strip("_"),
 )

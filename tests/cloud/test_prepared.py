@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from cfnlint.decode import cfn_yaml
 
 from cloud.verdicts import Check, Verdict, write_verdict
 from ingest.function import Function
@@ -15,7 +18,7 @@ from maintainer_tools.times import now_ms
 from tests.support.maintaining import succeed
 from tests.support.pods import TestPod, make_pod
 from tests.support.runtime_api import item_event
-from tests.support.stores import Store
+from tests.support.stores import PREFIX, REGION, Keys, Store, _user
 from vault.links import Invite, parse_invite
 from vault.promises import decode_promise, verify_promise
 
@@ -29,7 +32,7 @@ class Deployed:
         self.running: list[Function] = []
 
     def deploy(self) -> Function:
-        """Prepare, and start a function with what the template gives it; the key comes from home's file."""
+        """Prepare, and start a function with what the template gives it; its key comes from home's file."""
         succeed("deploy", "prepare", "plants")
         function = Function(
             {
@@ -101,3 +104,74 @@ def test_a_revocation_counts_from_the_next_deployment_on(
     assert site.send(site.deploy(), invite, id="item-3")["statusCode"] == 403
 
     assert collected(site.store, monkeypatch) == ["item-1", "item-2"]
+
+
+LOG_KEY = "/shared-pod/log-key"
+ACCOUNT = "123456789012"
+
+
+def role_of_the_template(store: Store) -> Keys:
+    """Keys with exactly the rights that template.yaml gives a function, on this store's bucket."""
+    read = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
+    policy = read["Resources"]["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    return _user(store.client("iam"), f"role-{uuid.uuid4().hex}", _filled(policy, store))
+
+
+def _filled(value: Any, store: Store) -> Any:
+    """What a deployment makes of references."""
+    match value:
+        case {"Fn::Sub": text}:
+            names = {
+                "Bucket.Arn": f"arn:aws:s3:::{store.bucket}",
+                "AWS::Partition": "aws",
+                "AWS::Region": REGION,
+                "AWS::AccountId": ACCOUNT,
+                "LogKeyName": LOG_KEY,
+            }
+            for name, known in names.items():
+                text = text.replace(f"${{{name}}}", known)
+            assert "${" not in text
+            return text
+        case {"Fn::GetAtt": [name, _]}:
+            return f"arn:aws:any:{REGION}:{ACCOUNT}:{name}"
+        case dict():
+            return {str(name): _filled(each, store) for name, each in value.items()}
+        case list():
+            return [_filled(each, store) for each in value]
+    return str(value)
+
+
+def test_the_templates_role_is_enough_and_opens_nothing(
+    site: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the store: items are put, a retry is told from a conflict; the same rights do nothing else.
+
+    The store in these tests judges rights to other services, and conditions,
+    less finely than the cloud does; those are compared in ``test_template``.
+    """
+    role = role_of_the_template(site.store)
+    for name, value in role.environment.items():
+        monkeypatch.setenv(name, value)
+    invite = site.invite("field-team")
+    function = site.deploy()
+    first = site.send(function, invite, id="item-1", text="x")
+    assert first["statusCode"] == 200, first
+    assert site.send(function, invite, id="item-1", text="x") == first
+    assert site.send(function, invite, id="item-1", text="y")["statusCode"] == 409
+
+    (stored,) = site.store.keys_of_objects()
+    mine = site.store.client(keys=role)
+    at = {"Bucket": site.store.bucket, "Key": stored}
+    outside = {"Bucket": site.store.bucket, "Key": f"{PREFIX}other"}
+    refused: list[Callable[[], object]] = [
+        lambda: mine.get_object(**at),
+        lambda: mine.delete_object(**at),
+        lambda: mine.delete_object_tagging(**at),
+        lambda: mine.list_objects_v2(Bucket=site.store.bucket),
+        lambda: mine.put_object(**outside, Body=b""),
+        lambda: mine.put_bucket_policy(Bucket=site.store.bucket, Policy="{}"),
+    ]
+    for ask in refused:
+        with pytest.raises(ClientError) as told:
+            ask()
+        assert told.value.response["Error"]["Code"] == "AccessDenied"

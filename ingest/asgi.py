@@ -21,12 +21,13 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 RECEIPT_HEADER = b"pod-receipt"
+PROMISE_HEADER = b"pod-promise"
 PREFLIGHT_SECONDS = b"86400"
 """A day; browsers cap it lower (Chromium at 7,200 s)."""
 
 _CORS = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Pod-Receipt, Retry-After"),
+    (b"access-control-expose-headers", b"Pod-Promise, Pod-Receipt, Retry-After"),
 ]
 _JSON = [(b"content-type", b"application/json"), *_CORS]
 _TEXT = [(b"content-type", b"text/plain; charset=utf-8"), *_CORS]
@@ -71,17 +72,20 @@ def json_reply(content: object) -> Reply:
     return _reply(OK, _JSON, msgspec.json.encode(content))
 
 
-def id_reply(item_id: str, receipt: str | None) -> Reply:
+def id_reply(item_id: str, receipt: str | None, promise: str | None = None) -> Reply:
     """The 200 of create_item: one bare JSON string.
 
     Args:
         item_id: 6 to 36 characters that need no escape in JSON.
         receipt: Base64, or None when none was asked for or there is none.
+        promise: Likewise; what a function gives in its place.
     """
     body = {"type": "http.response.body", "body": f'"{item_id}"'.encode()}
-    if receipt is None:
+    proofs = [(RECEIPT_HEADER, receipt), (PROMISE_HEADER, promise)]
+    given = [(name, value.encode()) for name, value in proofs if value is not None]
+    if not given:
         return Reply(OK, _ACCEPTED, body)
-    headers = [*_JSON, (RECEIPT_HEADER, receipt.encode())]
+    headers = [*_JSON, *given]
     return Reply(OK, {"type": "http.response.start", "status": OK, "headers": headers}, body)
 
 

@@ -132,7 +132,7 @@ class Depositor:
         )
         standing = tools.store.put_new(deposit.key, deposit.content, deposit.tags)
         if standing is None:
-            return Answer(Outcome.STORED, receipt=deposit.promise if submission.wants_receipt else None)
+            return Answer(Outcome.STORED, promise=deposit.promise if submission.wants_receipt else None)
         if standing.tags is None:
             return STANDS
         answer = answer_stored(policy, submission, standing.tags)

@@ -155,4 +155,4 @@ def answer_stored(policy: Policy, submission: Submission, tags: Mapping[str, str
     verify_promise(promise, pod_id=policy.pod_id, function_keys=policy.function_logs)
     if promise.c != submission.c:
         return Answer(CONFLICT.outcome, CONFLICT.sentence)
-    return Answer(Outcome.RETRY, receipt=encode_promise(promise))
+    return Answer(Outcome.RETRY, promise=encode_promise(promise))

@@ -56,11 +56,13 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
         outcome: What happened.
         sentence: Why not; None if it was accepted or the slot is closed.
         receipt: The receipt's header value, if asked for and due.
+        promise: A promise's header value, likewise: what a function gives in its place.
     """
 
     outcome: Outcome
     sentence: str | None = None
     receipt: str | None = None
+    promise: str | None = None
 
 
 def submit(slot: OpenedSlot, item: Item, *, wants_receipt: bool = False) -> Submission:

@@ -51,7 +51,7 @@ async def handle(door: Door, call: Call, receive: Receive) -> Reply:
     problem = problem_of_answer(settled)
     if problem:
         raise Refused(problem)
-    return id_reply(item.id, settled.receipt)
+    return id_reply(item.id, settled.receipt, settled.promise)
 
 
 def create_item_call(door: Door) -> Application:

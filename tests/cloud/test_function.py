@@ -73,7 +73,7 @@ def test_an_item_becomes_a_segment(site: Deployed, invite: Invite, function: Fun
     assert answer["statusCode"] == 200
     assert answer["body"] == '"item-1"'
     assert answer["headers"]["content-type"] == "application/json"
-    assert "pod-receipt" not in answer["headers"]
+    assert "pod-promise" not in answer["headers"]
     assert site.items() == [{"type": "Note", "id": "item-1", "text": "hello", "size": 3}]
 
 
@@ -88,7 +88,7 @@ def test_a_promise_is_given_when_it_is_asked_for(site: Deployed, invite: Invite,
     answer = function.answer(event(site, invite, RECEIPT, id="item-1", text="x"))
     submission = site.pod.submission(site.pod.opened(invite), id="item-1", text="x")
 
-    header = verified(answer["headers"]["pod-receipt"], site, submission.c)
+    header = verified(answer["headers"]["pod-promise"], site, submission.c)
     assert header in [policy_header(site, key) for key in site.keys]
 
 
@@ -107,7 +107,7 @@ def test_the_same_again_gets_the_first_promise(
 
     assert again == first
     assert (quiet["statusCode"], quiet["body"]) == (200, '"item-1"')
-    assert "pod-receipt" not in quiet["headers"]
+    assert "pod-promise" not in quiet["headers"]
     assert len(site.keys) == 1
 
 
@@ -117,7 +117,7 @@ def test_other_content_under_the_same_id_is_409(site: Deployed, invite: Invite, 
     answer = function.answer(event(site, invite, RECEIPT, id="item-1", text="y"))
 
     assert answer["statusCode"] == 409
-    assert "pod-receipt" not in answer["headers"]
+    assert "pod-promise" not in answer["headers"]
     assert [item["text"] for item in site.items()] == ["x"]
 
 
@@ -171,7 +171,7 @@ def test_a_repeated_declaration_stores_nothing(site: Deployed, invite: Invite, f
     )
     answer = function.answer(declared)
     assert answer["statusCode"] == 200
-    assert "pod-receipt" not in answer["headers"]
+    assert "pod-promise" not in answer["headers"]
     assert site.keys == []
 
 
@@ -210,7 +210,7 @@ def test_a_store_that_fails_for_a_while_loses_and_doubles_nothing(
         answer = function.answer(event(site, invite, RECEIPT, id="item-1", text="x"))
 
     assert answer["statusCode"] == 200
-    assert verified(answer["headers"]["pod-receipt"], site) == policy_header(site, site.keys[0])
+    assert verified(answer["headers"]["pod-promise"], site) == policy_header(site, site.keys[0])
     assert len(site.items()) == 1
 
 
@@ -229,7 +229,7 @@ def test_a_store_that_stays_away_is_503_and_nothing_is_promised(
 
     assert answer["statusCode"] == 503
     assert "retry-after" in answer["headers"]
-    assert "pod-receipt" not in answer["headers"]
+    assert "pod-promise" not in answer["headers"]
     log = capfd.readouterr().err
     assert "503 SlowDown" in log
     for secret in (invite.database_key.reveal().hex(), site.role.secret_key, site.role.access_key):
@@ -264,7 +264,7 @@ def test_a_store_without_tags_has_the_weaker_rule(site: Deployed, invite: Invite
     again = function.answer(event(site, invite, RECEIPT, id="item-1", text="x"))
     assert again["statusCode"] == 409
     assert "if yours was sent before without an answer, it is that one" in again["body"]
-    assert "pod-receipt" not in again["headers"]
+    assert "pod-promise" not in again["headers"]
 
 
 @pytest.mark.parametrize("policy", ["extend", "unlisted"])
@@ -378,7 +378,7 @@ def test_sixteen_functions_at_once_with_one_item_give_one_promise(
         thread.join()
 
     assert {answer["statusCode"] for answer in answers} == {200}
-    assert len({answer["headers"]["pod-receipt"] for answer in answers}) == 1
+    assert len({answer["headers"]["pod-promise"] for answer in answers}) == 1
     assert len(site.keys) == 1
 
 
@@ -399,7 +399,8 @@ def test_the_real_runtime_runs_it(site: Deployed, invite: Invite, logs: Path) ->
         log = runtime.log
 
     assert (stored.kind, stored.content["statusCode"]) == ("response", 200)
-    verified(stored.content["headers"]["pod-receipt"], site)
+    verified(stored.content["headers"]["pod-promise"], site)
+    assert "pod-receipt" not in stored.content["headers"], "that one is a receipt's, and this is none"
     assert (odd.kind, odd.content["statusCode"]) == ("response", 400)
     assert (refused.kind, refused.content["statusCode"]) == ("response", 409)
     assert len(site.items()) == 1

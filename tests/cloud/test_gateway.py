@@ -83,8 +83,8 @@ def test_items_go_through_a_server_into_the_store(site: Deployed, invite: Invite
         assert server.stop() == 0
 
     assert (first.status, again.status, other.status, stranger.status) == (200, 200, 409, 403)
-    verified(first.headers["pod-receipt"], site)
-    assert again.headers["pod-receipt"] == first.headers["pod-receipt"]
+    verified(first.headers["pod-promise"], site)
+    assert again.headers["pod-promise"] == first.headers["pod-promise"]
     assert statuses == [200] * 20
     expected = {"item-1", *(f"many-{number:03}" for number in range(20))}
     assert {item["id"] for item in site.items()} == expected

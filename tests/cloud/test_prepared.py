@@ -85,7 +85,7 @@ def test_what_was_prepared_takes_items_in_and_home_collects_them(
     invite = site.invite("field-team")
     answer = site.send(site.deploy(), invite, id="item-1", text="hello")
     assert answer["statusCode"] == 200, answer
-    promise = decode_promise(answer["headers"]["pod-receipt"])
+    promise = decode_promise(answer["headers"]["pod-promise"])
     verify_promise(promise, pod_id=site.pod.policy.pod_id, function_keys=invite.function_keys)
 
     assert collected(site.store, monkeypatch) == ["item-1"]

@@ -122,14 +122,14 @@ def test_any_member_of_any_shape_is_read_or_refused(name: str, value: object) ->
 
 def test_an_answer_is_given_as_the_front_door_takes_it() -> None:
     """Its own headers are left to it."""
-    reply = id_reply("item-1", "cHJvbWlzZQ==")
+    reply = id_reply("item-1", None, "cHJvbWlzZQ==")
     assert response_of([reply.start, reply.body]) == {
         "statusCode": 200,
         "headers": {
             "content-type": "application/json",
             "access-control-allow-origin": "*",
-            "access-control-expose-headers": "Pod-Receipt, Retry-After",
-            "pod-receipt": "cHJvbWlzZQ==",
+            "access-control-expose-headers": "Pod-Promise, Pod-Receipt, Retry-After",
+            "pod-promise": "cHJvbWlzZQ==",
         },
         "body": '"item-1"',
         "isBase64Encoded": False,

@@ -142,9 +142,9 @@ def test_a_retry_is_given_the_first_promise_and_another_content_conflicts(tmp_pa
     pod.clock.ms += 5_000
     pod.rewrite(policy="infer", more="# edited\n")
     answer = answer_stored(pod.policy, submission, first.tags)
-    assert (answer.outcome, answer.receipt) == (Outcome.RETRY, first.promise)
+    assert (answer.outcome, answer.promise) == (Outcome.RETRY, first.promise)
     other = answer_stored(pod.policy, pod.submission(slot, id="item-1", text="y"), first.tags)
-    assert (other.outcome, other.receipt) == (Outcome.CONFLICT, None)
+    assert (other.outcome, other.promise) == (Outcome.CONFLICT, None)
     assert other.sentence
 
 

@@ -7,7 +7,7 @@ ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-template install check mutants storm storm-record power-cuts fault-sweep fuzz soak lock clean help
+.PHONY: run test test-stores test-template install check mutants storm storm-record power-cuts fault-sweep fuzz soak lock clean help
 .PHONY: bench bench-collect bench-function bench-growth bench-overload bench-peers bench-proof bench-timing chart
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
@@ -19,6 +19,11 @@ test: .venv/all.stamp  ## Run every test, measuring what they cover
 
 test-template: .venv/all.stamp .venv/template.stamp  ## Test template.yaml also as it is transformed when it is deployed
 	$(BIN)/python -m pytest tests/cloud/test_template.py
+
+test-stores: .venv/all.stamp  ## Test with real stores; installs Ceph from Debian if it is not there, as root
+	@command -v ceph-mon ceph-osd ceph-mgr radosgw ceph >/dev/null || \
+	  apt-get install --yes --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw
+	$(BIN)/python -m pytest tests/stores
 
 install: .venv/all.stamp  ## Put the command, all extras and the tools into .venv
 

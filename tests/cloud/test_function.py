@@ -336,29 +336,6 @@ def test_the_key_is_read_from_the_clouds_stores(
     assert function.answer(event(site, invite, text="x"))["statusCode"] == 200
 
 
-def test_sixteen_functions_at_once_on_one_id_store_it_once(
-    site: Deployed, invite: Invite, make: Make
-) -> None:
-    """Other contents race for one id: exactly one is 200, and home finds exactly that one."""
-    functions = [make(site.environment()) for _ in range(16)]
-    barrier = threading.Barrier(16)
-    answers: dict[int, dict[str, Any]] = {}
-
-    def race(number: int) -> None:
-        barrier.wait()
-        answers[number] = functions[number].answer(event(site, invite, id="item-1", text=str(number)))
-
-    threads = [threading.Thread(target=race, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(answer["statusCode"] for answer in answers.values()) == [200] + [409] * 15
-    (winner,) = [number for number, answer in answers.items() if answer["statusCode"] == 200]
-    assert [item["text"] for item in site.items()] == [str(winner)]
-
-
 def test_sixteen_functions_at_once_with_one_item_give_one_promise(
     site: Deployed, invite: Invite, make: Make
 ) -> None:
@@ -429,23 +406,26 @@ def test_nothing_is_drawn_read_or_connected_before_it_is_thawed(
     assert answer.content["statusCode"] == 200, "the key was read when it was thawed"
 
 
-def test_processes_of_one_deployment_share_nothing_but_the_store(
+def test_sixteen_processes_at_once_on_one_id_store_it_once(
     site: Deployed, invite: Invite, logs: Path
 ) -> None:
-    """Real processes at once on one id: one wins; what they make themselves never collides."""
-    runtimes, told = [], []
-    with_exits = [running(site.environment(), logs / f"log-{number}") for number in range(4)]
-    try:
-        runtimes = [each.__enter__() for each in with_exits]
-        for runtime in runtimes:
-            runtime.wait_until_ready()
-        for number, runtime in enumerate(runtimes):
-            runtime.invoke_raw(json.dumps(event(site, invite, id="item-1", text=str(number))).encode())
-        told = [runtime.told().content["statusCode"] for runtime in runtimes]
-        made = [runtime.invoke(event(site, invite, text="x")).content["body"] for runtime in runtimes]
-    finally:
-        for each in with_exits[: len(runtimes)]:
-            each.__exit__(None, None, None)
-    assert sorted(told) == [200, 409, 409, 409]
-    assert len(set(made)) == 4
-    assert len(site.items()) == 5
+    """Real processes, none of which begins before each has its event: one wins, and home finds that one.
+
+    They share nothing but the store; what they draw themselves never collides.
+    """
+    with running(site.environment(), logs / "log", processes=16) as runtime:
+        runtime.wait_until_ready()
+        told = runtime.invoke_at_once(
+            [event(site, invite, RECEIPT, id="item-1", text=str(number)) for number in range(16)]
+        )
+        (won,) = site.items()
+        made = runtime.invoke_at_once([event(site, invite, text="x")] * 16)
+        log = runtime.log
+
+    answers = [each.content for each in told]
+    assert sorted(answer["statusCode"] for answer in answers) == [200] + [409] * 15, log
+    (promise,) = [answer["headers"]["pod-promise"] for answer in answers if answer["statusCode"] == 200]
+    submission = site.pod.submission(site.pod.opened(invite), id="item-1", text=won["text"])
+    verified(promise, site, submission.c)
+    assert len({each.content["body"] for each in made}) == 16
+    assert len(site.items()) == 17

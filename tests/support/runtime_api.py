@@ -11,12 +11,13 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,11 @@ from tests.support.server import ROOT, envelope
 ANSWER_SECONDS = 60.0
 VERSION = "/2018-06-01/runtime"
 HOST = "function.test"
+_IMPORTED_FIRST = (
+    "import runpy, sys; import ingest.function; sys.argv[0] = 'awslambdaric'; "
+    "runpy.run_module('awslambdaric', run_name='__main__', alter_sys=True)"
+)
+"""Its processes are forked; what they import is imported once."""
 
 
 class Told(NamedTuple):
@@ -57,8 +63,10 @@ class _Api(BaseHTTPRequestHandler):
             self.server.thaw.wait(ANSWER_SECONDS)
             self._answer(200, b"")
             return
-        self.server.waiting.set()
+        self.server.waiting.release()
         event = self.server.events.get()
+        if self.server.together:
+            self.server.together.wait(ANSWER_SECONDS)
         self._answer(200, event, ("Lambda-Runtime-Aws-Request-Id", uuid.uuid4().hex))
 
     def do_POST(self) -> None:
@@ -91,30 +99,37 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Api)
         self.events: queue.Queue[bytes] = queue.Queue()
         self.told: queue.Queue[Told] = queue.Queue()
-        self.frozen, self.thaw, self.waiting = threading.Event(), threading.Event(), threading.Event()
+        self.frozen, self.thaw, self.waiting = threading.Event(), threading.Event(), threading.Semaphore(0)
+        self.together: threading.Barrier | None = None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a process that was killed while it was answered."""
 
 
 class Runtime:
-    """One process of a deployed function.
+    """One environment of a deployed function, with one process, or several that are asked at once.
 
     Args:
         environment: What it is deployed with, its keys among it.
-        frozen: Whether it is frozen once it was imported, until ``thaw``.
         log: Where its standard error goes.
+        frozen: Whether it is frozen once it was imported, until ``thaw``.
+        processes: How many there are.
 
     Attributes:
-        process: It.
+        process: It, or the one that started the others.
     """
 
-    def __init__(self, environment: Mapping[str, str], log: Path, *, frozen: bool = False) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], log: Path, *, frozen: bool = False, processes: int = 1
+    ) -> None:
         self._server = _Server()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         self._log = log
+        self._processes = processes
+        program = ["-m", "awslambdaric"] if processes == 1 else ["-c", _IMPORTED_FIRST]
         more = {
+            **({} if processes == 1 else {"AWS_LAMBDA_MAX_CONCURRENCY": str(processes)}),
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if frozen else "on-demand",
             "AWS_LAMBDA_FUNCTION_NAME": "f",
@@ -125,12 +140,13 @@ class Runtime:
         }
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", "ingest.function.handler"],
+                [sys.executable, *program, "ingest.function.handler"],
                 cwd=ROOT,
                 env={**more, **environment},
                 stdout=file,
                 stderr=file,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     @property
@@ -143,8 +159,9 @@ class Runtime:
         assert self._server.frozen.wait(ANSWER_SECONDS), self.log
 
     def wait_until_ready(self) -> None:
-        """Wait until it asks for an event."""
-        assert self._server.waiting.wait(ANSWER_SECONDS), self.log
+        """Wait until each of its processes asks for an event."""
+        for _ in range(self._processes):
+            assert self._server.waiting.acquire(timeout=ANSWER_SECONDS), self.log
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -166,9 +183,17 @@ class Runtime:
         except queue.Empty:
             raise AssertionError(f"no answer:\n{self.log}") from None
 
+    def invoke_at_once(self, events: Sequence[object]) -> list[Told]:
+        """Send as many events as it has processes: each has one before any may begin; the answers."""
+        assert len(events) == self._processes
+        self._server.together = threading.Barrier(self._processes)
+        for event in events:
+            self.invoke_raw(json.dumps(event).encode())
+        return [self.told() for _ in events]
+
     def end(self) -> None:
         """End it at once."""
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._server.shutdown()
         self._server.server_close()
@@ -176,9 +201,11 @@ class Runtime:
 
 
 @contextlib.contextmanager
-def deployed(environment: Mapping[str, str], log: Path, *, frozen: bool = False) -> Iterator[Runtime]:
+def deployed(
+    environment: Mapping[str, str], log: Path, *, frozen: bool = False, processes: int = 1
+) -> Iterator[Runtime]:
     """Run a function for the length of a ``with`` block."""
-    runtime = Runtime(environment, log, frozen=frozen)
+    runtime = Runtime(environment, log, frozen=frozen, processes=processes)
     try:
         yield runtime
     finally:

@@ -3,8 +3,8 @@
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 RUN ["python", "-m", "venv", "/app"]
-COPY requirements/run.txt requirements/run.txt
-RUN ["/app/bin/pip", "install", "--no-cache-dir", "--require-hashes", "-r", "requirements/run.txt"]
+COPY requirements/image.txt requirements/image.txt
+RUN ["/app/bin/pip", "install", "--no-cache-dir", "--require-hashes", "-r", "requirements/image.txt"]
 COPY pyproject.toml README.md LICENSE ./
 COPY cloud cloud
 COPY contributor_tools contributor_tools

@@ -93,6 +93,8 @@ lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--
 	  --output-file requirements/all.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra serve \
 	  --constraint requirements/all.txt --output-file requirements/run.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra aws --extra serve \
+	  --constraint requirements/all.txt --output-file requirements/image.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra fuzz \
 	  --constraint requirements/all.txt --output-file requirements/fuzz.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --extra template \

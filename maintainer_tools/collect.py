@@ -18,7 +18,7 @@ from maintainer_tools.exits import Exit
 from maintainer_tools.fetching import fetched
 from maintainer_tools.folder_source import FolderSource
 from maintainer_tools.homes import PATIENCE, Home, changing, find_home, open_identity
-from maintainer_tools.serve import DEFAULT_VERDICT
+from maintainer_tools.object_stores import DEFAULT_VERDICT, certified
 from maintainer_tools.times import now_ms
 from vault.collecting import (
     SEGMENTS_AT_ONCE,
@@ -111,13 +111,10 @@ def _source_of(place: str, verdict: Path) -> tuple[SegmentSource, int]:
     """Where segments are fetched from, and how many at once."""
     if not place.startswith("s3://"):
         return FolderSource(Path(place)), 1
-    from cloud.store_address import parse_store_address
+    address = certified(place, verdict)
     from cloud.trying import Tools
-    from cloud.verdicts import require_certified
     from maintainer_tools.s3_source import FETCHED_AT_ONCE, S3Source
 
-    address = parse_store_address(place)
-    require_certified(verdict, address, now_ms())
     return S3Source(address, Tools(time.monotonic, time.sleep, os.urandom)), FETCHED_AT_ONCE
 
 

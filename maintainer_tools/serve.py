@@ -21,13 +21,11 @@ from maintainer_tools.console import put, say, warn
 from maintainer_tools.findings import Finding, Mark, lines_of, ok
 from maintainer_tools.ground import examine_ground, examine_listening, examine_versions
 from maintainer_tools.homes import find_pod
-from maintainer_tools.times import now_ms
+from maintainer_tools.object_stores import DEFAULT_VERDICT, WayOut, certified
 from vault.errors import MissingError, VaultError
 from vault.pod import PodFolder, load_log_key
 from vault.policies import load_policy
 
-DEFAULT_VERDICT = "store.verdict"
-"""Where `store certify` writes it unless told otherwise."""
 HOST, PORT = "127.0.0.1", 3030
 
 
@@ -98,32 +96,29 @@ def serve(
     arguments += ["--", *map(str, folders)]
     if url is None and (key_place or verdict):
         raise click.UsageError("--log-key and --verdict are about a store; name it by --store")
-    if print_unit and url is not None:
-        raise click.UsageError("--print-unit is for a server with vaults; write a unit for --store by hand")
+    way_out = _way_out(url, key_place, verdict or Path(DEFAULT_VERDICT)) if url is not None else None
     if print_unit:
         from maintainer_tools.unit import DEFAULT_BODY_SECONDS, unit_of
 
-        body_seconds = options["body_seconds"] or DEFAULT_BODY_SECONDS
-        put(unit_of(folders, arguments, host=host, body_seconds=float(body_seconds)).removesuffix("\n"))
+        body_seconds = float(options["body_seconds"] or DEFAULT_BODY_SECONDS)
+        unit = unit_of(folders, arguments, host=host, body_seconds=body_seconds, way_out=way_out)
+        put(unit.removesuffix("\n"))
         return
-    if url is None:
+    if way_out is None:
         _say_what_is_served(folders, host, port)
         become_server(arguments)
-    way_out = _way_out(url, key_place, verdict or Path(DEFAULT_VERDICT))
     say(f"Serving {len(folders)} pods at {host} port {port} into {url}. Ctrl-C stops it. Its log follows.")
-    become_server([*way_out, *arguments], "ingest.gateway")
+    become_server([*way_out.options, *arguments], "ingest.gateway")
 
 
-def _way_out(url: str, key_place: str | None, verdict: Path) -> list[str]:
-    """What the server is told of its store, which was certified."""
-    from cloud.store_address import parse_store_address
-    from cloud.verdicts import require_certified
-
+def _way_out(url: str, key_place: str | None, verdict: Path) -> WayOut:
+    """Where a server without vaults puts items: into a store that was certified."""
     if key_place is None:
         raise click.UsageError("--store needs --log-key, where the function's own key is, such as file:PATH")
-    address = parse_store_address(url)
-    require_certified(verdict, address, now_ms())
-    return ["--store", str(address), "--log-key", key_place, "--verdict", str(verdict.absolute())]
+    kind, colon, name = key_place.partition(":")
+    if kind == "file":
+        key_place = f"{kind}{colon}{Path(name).absolute()}"
+    return WayOut(certified(url, verdict), key_place, verdict.absolute())
 
 
 def become_server(arguments: Sequence[str], module: str = "ingest") -> NoReturn:

@@ -11,7 +11,7 @@ import msgspec
 
 from maintainer_tools.console import clean, put_json, say
 from maintainer_tools.exits import Exit
-from maintainer_tools.serve import DEFAULT_VERDICT
+from maintainer_tools.object_stores import DEFAULT_VERDICT, require_library
 from maintainer_tools.times import now_ms
 
 
@@ -41,7 +41,7 @@ def certify(context: click.Context, url: str, path: Path, *, is_json: bool) -> N
     store's own tools read them; they must be allowed to put, tag and read there. A
     store that is not accepted ends with exit code 3: items could be lost in it.
     """
-    _require_library()
+    require_library()
     from cloud.store_address import parse_store_address
     from cloud.trying import Tools
     from cloud.verdicts import Check, write_verdict
@@ -62,11 +62,3 @@ def certify(context: click.Context, url: str, path: Path, *, is_json: bool) -> N
         put_json({"is_accepted": verdict.is_accepted, **msgspec.to_builtins(verdict)})
     if not verdict.is_accepted:
         context.exit(Exit.FINDINGS)
-
-
-def _require_library() -> None:
-    """Say what to install where no store can be asked."""
-    try:
-        import botocore  # noqa: F401
-    except ImportError as exc:
-        raise click.ClickException("object stores need shared-pod[aws]; install it") from exc

@@ -13,7 +13,7 @@ import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["run", "all", "fuzz", "template", "function"]
+LOCKS = ["run", "image", "all", "fuzz", "template", "function"]
 
 # Written so that they do not match themselves.
 INDEX_HOST = re.compile(

@@ -9,6 +9,7 @@ import os
 import platform
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -18,14 +19,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
+from cloud.verdicts import Check, Verdict, write_verdict
+from maintainer_tools.times import now_ms
 from tests.support.certificates import self_signed
+from tests.support.deploying import Deployed, deploy
 from tests.support.maintaining import run, succeed
 from tests.support.pods import TestPod, make_pod, new_pod
 from tests.support.server import ROOT, Response, envelope, serving
+from tests.support.stores import new_bucket, running_store
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 NO_EXEC_GAIN = """
@@ -169,7 +175,136 @@ def test_the_server_runs_without_memory_that_is_written_and_executed(pod: TestPo
         assert server.stop() == 0
 
 
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Deployed]:
+    """A pod whose items a gateway puts into a store."""
+    with running_store() as running:
+        yield deploy(new_pod(tmp_path, policy="infer"), tmp_path, new_bucket(running))
+
+
+def _of_a_gateway(site: Deployed, *more: str) -> str:
+    """The unit of one, for the pod at home, with its key beside it."""
+    made = Verdict(str(site.store.address()), now_ms(), {}, (Check("x", is_passed=True, said=""),))
+    write_verdict(Path("store.verdict"), made)
+    options = ("--store", str(site.store.address()), "--log-key", f"file:{site.key_file}", *more)
+    return succeed("serve", site.pod.home, *options, "--print-unit").out
+
+
+def test_a_gateways_unit_is_one_systemd_takes(
+    site: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As little exposed as a server's."""
+    analyze = _program("systemd-analyze", "systemd")
+    monkeypatch.chdir(tmp_path)
+    unit = tmp_path / "shared-pod.service"
+    unit.write_text(_of_a_gateway(site))
+    for command in (["verify", "--man=no"], ["security", "--offline=true", "--threshold=20", "--no-pager"]):
+        done = subprocess.run(
+            [analyze, *command, str(unit)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_gateways_unit_holds_no_secret_and_lets_nothing_be_written(
+    site: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it must have it gets as credentials; the pod's own log key and vault are out of its sight."""
+    monkeypatch.chdir(tmp_path)
+    unit = _of_a_gateway(site)
+    settings, pod = _settings(unit), site.pod.folder
+
+    assert settings["LoadCredential"] == [
+        f"log-key:{site.key_file}",
+        f"verdict:{tmp_path / 'store.verdict'}",
+        "store:/etc/shared-pod/store.credentials",
+    ]
+    assert "ReadWritePaths" not in settings
+    assert settings["ProtectSystem"] == ["strict"]
+    assert settings["InaccessiblePaths"] == [f"-{site.pod.home / 'identity'}", f"-{pod.log_key} -{pod.vault}"]
+    assert settings["IPAddressAllow"] == ["localhost"], "the store is on this machine too"
+    for secret in (site.function.key.reveal().hex(), site.role.secret_key):
+        assert secret not in unit
+    server = _settings(succeed("serve", site.pod.home, "--print-unit").out)
+    same = set(server) - {"ReadWritePaths", "InaccessiblePaths", "ExecStart"}
+    assert {name: settings[name] for name in same} == {name: server[name] for name in same}
+
+    elsewhere = "s3://birds/pods/?endpoint=https://rgw.example.org"
+    write_verdict(
+        Path("store.verdict"), Verdict(elsewhere, now_ms(), {}, (Check("x", is_passed=True, said=""),))
+    )
+    options = ("--store", elsewhere, "--log-key", "ssm:/pod/log-key", "--print-unit")
+    settings = _settings(succeed("serve", site.pod.home, *options).out)
+    assert "IPAddressDeny" not in settings
+    assert "--log-key ssm:/pod/log-key --verdict %d/verdict" in settings["ExecStart"][0]
+    assert len(settings["LoadCredential"]) == 2
+
+
+def test_a_gateways_unit_runs_one(site: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command line and its variables, the credentials laid where systemd lays them."""
+    monkeypatch.chdir(tmp_path)
+    invite, port = site.invite(), _free_port()
+    settings = _settings(_of_a_gateway(site, "--port", str(port)))
+    given = tmp_path / "given"
+    given.mkdir()
+    for name, _, path in (line.partition(":") for line in settings["LoadCredential"][:2]):
+        shutil.copy(path, given / name)
+    (given / "store").write_text(
+        f"[default]\naws_access_key_id = {site.role.access_key}\n"
+        f"aws_secret_access_key = {site.role.secret_key}\n"
+    )
+    filled = [settings[name][0].replace("%d", str(given)) for name in ("ExecStart", "Environment")]
+    words, variables = map(shlex.split, filled)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            words,
+            env=dict(word.split("=", 1) for word in variables) | {"PATH": "/usr/bin:/bin"},
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while '"listening"' not in (tmp_path / "log").read_text():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        with contextlib.closing(connection):
+            body = envelope(invite.database_key.reveal().hex(), {"type": "Note", "id": "item-1"})
+            connection.request("POST", f"/v4/{site.pod.owner}/create_item", body)
+            assert connection.getresponse().status == 200, (tmp_path / "log").read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert [item["id"] for item in site.items()] == ["item-1"]
+
+
 # The image
+
+
+def test_the_image_has_whatever_its_programs_import() -> None:
+    """A server with vaults, and one with a store: each of their libraries is locked for it."""
+    locked = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/image.txt").read_text(), re.MULTILINE)
+    names = {"granian", "uvloop", "prometheus_client"}
+    for module in ("ingest.__main__", "ingest.gateway", "ingest.exposition", "maintainer_tools.cli"):
+        program = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+        names |= set(
+            subprocess.run(
+                [sys.executable, "-c", program],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            ).stdout.split()
+        )
+    sources = packages_distributions()
+    needed = {
+        re.sub(r"[-_.]+", "-", source).lower()
+        for name in names - set(sys.stdlib_module_names)
+        for source in sources.get(name, [])
+    }
+    assert {"botocore", "granian", "litestar", "sqlcipher3"} <= needed
+    assert needed - set(locked) == {"shared-pod"}
 
 
 def _instructions() -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 # pinned and checked by hash. Another Python: make run PYTHON=python3.13
 
 PYTHON ?= python3
+# Processes that run tests: as many as there are processors, or a number; 0 is this one.
+WORKERS ?= auto
 BIN := .venv/bin
 ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
@@ -114,7 +116,7 @@ help:  ## Print this
 # The data of the last whole test run. It is as good as the sources it measured.
 .coverage: .venv/all.stamp $(SOURCES) pyproject.toml
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal
 	$(BIN)/coverage combine --quiet
 
 .venv/peers/base: .venv/made.stamp

@@ -46,9 +46,9 @@ def test_ctrl_c_finishes_what_is_on_its_way_and_says_how_to_go_on(tmp_path: Path
     with ScriptedServer(answer) as server:
         arguments = _child(server, path, "--yes", "--json")
         child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert has_begun.wait(30)
+        assert has_begun.wait(60)
         child.send_signal(signal.SIGINT)
-        out, talk = child.communicate(timeout=30)
+        out, talk = child.communicate(timeout=60)
     summary = json.loads(out)
     assert child.returncode == Exit.INTERRUPTED
     assert summary["accepted"] == len(server.items)
@@ -71,13 +71,13 @@ def test_a_second_ctrl_c_waits_for_nobody(plants: Path) -> None:
         with subprocess.Popen(
             _child(server, plants, "--yes"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as child:
-            assert has_begun.wait(30)
+            assert has_begun.wait(60)
             child.send_signal(signal.SIGINT)
             assert child.stderr is not None
             talk = iter(child.stderr.readline, "")
             assert any("Ctrl-C again" in line for line in talk)
             child.send_signal(signal.SIGINT)
-            assert child.wait(20) == Exit.INTERRUPTED
+            assert child.wait(60) == Exit.INTERRUPTED
         is_over.set()
 
 

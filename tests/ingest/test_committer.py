@@ -50,7 +50,7 @@ class _Writer:
             return exc
 
     def _commit(self, batch: list[int]) -> list[str]:
-        self.may_commit.wait(10)
+        self.may_commit.wait(60)
         self.batches.append(batch)
         if self.fails_at in batch:
             raise OSError("the disk went away")

@@ -37,7 +37,8 @@ GET_VERSION = b"GET /version HTTP/1.1\r\nHost: pod.test\r\n\r\n"
 MANY = 10_000
 FEW = 80
 """The bound of a small server; 60 are a crowd, 40 are left."""
-PROMPTLY_SECONDS = 2.0
+PROMPTLY_SECONDS = 10.0
+"""Far less than the minute for which whoever is silent may keep a connection."""
 
 
 @pytest.fixture
@@ -96,7 +97,8 @@ def _seconds_to_store(server: Server, pod: TestPod, key: str) -> float:
 def test_ten_thousand_silent_connections_stop_nobody(pod: TestPod, key: str, descriptors: int) -> None:
     """More than a server takes by default elsewhere, from two hundred networks, and one good client."""
     many = min(MANY, descriptors - 1_000)
-    with serving(pod.folder.path) as server, contextlib.ExitStack() as closing:
+    options = ["--header-seconds", "60"]
+    with serving(pod.folder.path, options=options) as server, contextlib.ExitStack() as closing:
         for number in range(many):
             address = f"127.0.{number // 5_000 + 1}.{number % 100 + 1}"
             closing.enter_context(_connect(server, address))
@@ -189,7 +191,7 @@ def test_a_client_that_does_not_read_is_ended(pod: TestPod) -> None:
         greedy.connect(("127.0.0.1", server.port))
         greedy.settimeout(0.5)
         began, sent = time.monotonic(), 0
-        while time.monotonic() - began < 15:
+        while time.monotonic() - began < 60:
             try:
                 sent += greedy.send(GET_VERSION * 50)
             except TimeoutError:
@@ -210,7 +212,7 @@ def test_a_connection_that_fell_silent_after_an_answer_is_ended(pod: TestPod) ->
         assert _ask(kept).startswith(b"HTTP/1.1 200")
         began = time.monotonic()
         assert kept.recv(1) == b""
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 def test_heads_of_every_slow_client_end_in_time(pod: TestPod) -> None:
@@ -226,7 +228,7 @@ def test_heads_of_every_slow_client_end_in_time(pod: TestPod) -> None:
                 connection.sendall(beginning)
         assert _ask(closing.enter_context(server.connect())).startswith(b"HTTP/1.1 200")
         _drip([connection for group in slow[1:3] for connection in group])
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + 60
         for connection in (connection for group in slow for connection in group):
             connection.settimeout(max(deadline - time.monotonic(), 0.01))
             with contextlib.suppress(ConnectionError):
@@ -295,7 +297,7 @@ async def test_an_usher_leaves_half_of_the_bound() -> None:
             closing.enter_context(socket.create_connection(address))
             closing.enter_context(listening.accept()[0])
         watching = asyncio.create_task(Usher(address[1], FEW, told.put_nowait).watch())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await told.get() == FEW // 2
         watching.cancel()
         arrange_listening(address[1], 7)

@@ -219,8 +219,8 @@ def test_the_search_for_duplicates_is_linear() -> None:
         _body('{"a":"' + ": " * 400_000 + '"}', more=',"x":1'),
         _body("{}", more=',"x":{' + ",".join(f'"{i}":0' for i in range(9_000)) + "}"),
     ]
-    began = time.monotonic()
+    began = time.process_time()
     for body in slow:
         refuse_duplicates(body, decode_envelope(body).payload)
 
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10

@@ -17,7 +17,7 @@ from ingest.messages import Committed
 from ingest.probes import MOST_CONNECTIONS, MOST_HEAD_BYTES
 from ingest.settings import LocalAddress, parse_local_address
 from tests.support.pods import TestPod
-from tests.support.raw_http import post, read_all
+from tests.support.raw_http import begin, post, read_all
 from tests.support.server import envelope, run_server, serving
 from tests.support.waiting import eventually
 from vault.errors import MalformedError
@@ -119,20 +119,20 @@ def test_probes_answer_and_nothing_else_does(pod: TestPod) -> None:
 def test_a_stopping_server_is_alive_and_not_ready(pod: TestPod) -> None:
     """From the signal on, while a body that was on its way is still received and answered."""
     key = pod.invite().database_key.reveal().hex()
-    request = post(f"/v4/{pod.owner}/create_item", envelope(key, {"type": "Note"}))
+    body = envelope(key, {"type": "Note"})
+    request = post(f"/v4/{pod.owner}/create_item", body, b"Expect: 100-continue")
     with (
         serving(pod.folder.path, options=["--metrics", "127.0.0.1:0"]) as server,
         contextlib.closing(server.connect()) as connection,
     ):
         assert server.probe("/ready").status == 200
-        connection.sendall(request[:-20])
-        time.sleep(0.2)
+        begin(connection, request[:-20])
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        assert eventually(lambda: server.probe("/ready").status == 503)
         stopping, live = server.probe("/ready"), server.probe("/live")
         connection.sendall(request[-20:])
-        answer = read_all(connection, 10)
-        assert server.process.wait(30) == 0
+        answer = read_all(connection)
+        assert server.process.wait(60) == 0
 
     assert (stopping.status, stopping.body) == (503, b"not listening: it starts or stops\n")
     assert live.status == 200
@@ -199,7 +199,7 @@ def test_hostile_questions_cost_nothing(pod: TestPod, tmp_path: Path) -> None:
             with contextlib.suppress(ConnectionError):
                 assert _over_socket(path, b"GET /live HTTP/1.1\r\n\r\n") == b""
             assert server.request("GET", "/version").status == 200
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while b"live" not in _over_socket(path, b"GET /live HTTP/1.1\r\n\r\n"):
             assert time.monotonic() < deadline
         assert not any(line["event"] == "probe_failed" for line in server.events)
@@ -212,7 +212,7 @@ def test_a_slow_question_is_given_up(pod: TestPod, tmp_path: Path) -> None:
         server.wait_for("metrics")
         began = time.monotonic()
         assert _over_socket(path, b"GET /live HTTP/1.1\r\n") == b""
-        assert 4 < time.monotonic() - began < 15
+        assert 4 < time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(

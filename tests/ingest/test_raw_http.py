@@ -70,7 +70,7 @@ def test_a_body_in_chunks_is_stored(target: _Target) -> None:
     """The length need not be known before; each chunk counts against the limit."""
     body = target.item("chunks")
 
-    answer = exchange(target.server, chunked(target.path, body[:10], body[10:50], body[50:]))
+    answer = exchange(target.server, chunked(target.path, body[:10], body[10:50], body[50:]), 1)
 
     assert answer.statuses == [200]
     assert "chunks" in target.stored_ids()
@@ -80,7 +80,7 @@ def test_two_requests_on_one_connection_are_both_answered(target: _Target) -> No
     """The control for the smuggling tests: an honest second request is executed."""
     first = post(target.path, target.item("first-of-two"))
 
-    answer = exchange(target.server, first + GET_VERSION)
+    answer = exchange(target.server, first + GET_VERSION, 2)
 
     assert answer.statuses == [200, 200]
 
@@ -153,7 +153,9 @@ def test_a_bad_chunk_size_stores_nothing(target: _Target) -> None:
 
 def test_absolute_form_is_read_as_its_path(target: _Target) -> None:
     """RFC 9112 3.2.2 demands it be understood; the authority in it decides nothing here."""
-    answer = exchange(target.server, b"GET http://elsewhere.test/version HTTP/1.1\r\nHost: pod.test\r\n\r\n")
+    request = b"GET http://elsewhere.test/version HTTP/1.1\r\nHost: pod.test\r\n\r\n"
+
+    answer = exchange(target.server, request, 1)
 
     assert answer.statuses == [200]
 
@@ -171,7 +173,7 @@ def test_absolute_form_is_read_as_its_path(target: _Target) -> None:
 )
 def test_anything_but_one_host_is_refused(target: _Target, hosts: bytes) -> None:
     """A proxy and a server that pick different Hosts disagree about whose request it is."""
-    answer = exchange(target.server, post(target.path, target.item("hosts"), host=hosts))
+    answer = exchange(target.server, post(target.path, target.item("hosts"), host=hosts), 1)
 
     assert _is_refused(answer, 400)
     assert "hosts" not in target.stored_ids()
@@ -179,14 +181,14 @@ def test_anything_but_one_host_is_refused(target: _Target, hosts: bytes) -> None
 
 def test_http_1_0_without_host_is_refused(target: _Target) -> None:
     """One rule for every version."""
-    assert _is_refused(exchange(target.server, b"GET /version HTTP/1.0\r\n\r\n"), 400)
+    assert _is_refused(exchange(target.server, b"GET /version HTTP/1.0\r\n\r\n", 1), 400)
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"GZIP", b"br", b"identity, gzip"])
 def test_an_encoded_body_is_refused(target: _Target, coding: bytes) -> None:
     """Nothing is unpacked, so no small body becomes a large one."""
     answer = exchange(
-        target.server, post(target.path, target.item("encoded"), b"Content-Encoding: " + coding)
+        target.server, post(target.path, target.item("encoded"), b"Content-Encoding: " + coding), 1
     )
 
     assert _is_refused(answer, 400)
@@ -197,7 +199,7 @@ def test_identity_is_no_encoding(target: _Target) -> None:
     """RFC 9110 8.4.1: it says that nothing was done."""
     request = post(target.path, target.item("identity"), b"Content-Encoding: identity")
 
-    assert exchange(target.server, request).statuses == [200]
+    assert exchange(target.server, request, 1).statuses == [200]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_a_path_is_compared_as_it_was_sent(target: _Target, path: str) -> None:
     """Nothing is decoded or normalised, so %2F parts no segments and %00 ends none."""
     request = post(path.format(owner=target.pod.owner), target.item("odd-path"))
 
-    answer = exchange(target.server, request)
+    answer = exchange(target.server, request, 1)
 
     assert answer.statuses == [404]
     assert "odd-path" not in target.stored_ids()
@@ -231,28 +233,27 @@ def test_a_path_is_compared_as_it_was_sent(target: _Target, path: str) -> None:
 @pytest.mark.parametrize("owner", ["%61" * 64, "a" * 63, "a" * 65, "0x" + "a" * 62, "a" * 63 + "%0A"])
 def test_an_owner_that_is_not_hex_is_an_unknown_one(target: _Target, owner: str) -> None:
     """A percent-escape is not decoded into a digit."""
-    answer = exchange(target.server, post(f"/v4/{owner}/create_item", target.item("odd-owner")))
+    answer = exchange(target.server, post(f"/v4/{owner}/create_item", target.item("odd-owner")), 1)
 
     assert _is_refused(answer, 403)
 
 
 def test_other_paths_are_answered_without_reading_their_body(target: _Target) -> None:
     """pymemri sends the database key to /v4/account when it is constructed: it is not even read."""
-    began = time.monotonic()
     head = b"POST /v4/account HTTP/1.1\r\nHost: pod.test\r\nContent-Length: 1000\r\n\r\n"
 
-    answer = exchange(target.server, head, seconds=0.3)
+    answer = exchange(target.server, head, 1)
 
+    # Who waits for a body that does not come answers 408.
     assert answer.statuses == [404]
     assert answer.data.endswith(b"\r\n\r\n")
-    assert time.monotonic() - began < BODY_SECONDS
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(target: _Target) -> None:
     """Content-Length says enough."""
     head = f"POST {target.path} HTTP/1.1\r\nHost: pod.test\r\nContent-Length: 100000000\r\n\r\n".encode()
 
-    answer = exchange(target.server, head, seconds=3)
+    answer = exchange(target.server, head, 1)
 
     assert _is_refused(answer, 413)
     assert str(MAX_BODY_BYTES).encode() in answer.data
@@ -262,14 +263,14 @@ def test_a_client_that_sends_too_much_can_still_read_why(target: _Target) -> Non
     """Closing under a sending client would reset the connection, and with it the answer."""
     with contextlib.closing(target.server.connect()) as connection:
         connection.sendall(post(target.path, b"x" * 2_000_000))
-        answer = read_all(connection, 3)
+        answer = read_all(connection)
 
     assert _is_refused(answer, 413)
 
 
 def test_chunks_are_counted_while_they_arrive(target: _Target) -> None:
     """Without Content-Length the limit holds all the same."""
-    answer = exchange(target.server, chunked(target.path, *[b"x" * 1_000] * 6), seconds=3)
+    answer = exchange(target.server, chunked(target.path, *[b"x" * 1_000] * 6), 1)
 
     assert _is_refused(answer, 413)
 
@@ -278,8 +279,8 @@ def test_a_body_of_exactly_the_limit_is_read(target: _Target) -> None:
     """The announced limit is the true one."""
     body = target.item("padded").ljust(MAX_BODY_BYTES)
 
-    assert exchange(target.server, post(target.path, body)).statuses == [200]
-    assert exchange(target.server, post(target.path, body + b" "), seconds=3).statuses == [413]
+    assert exchange(target.server, post(target.path, body), 1).statuses == [200]
+    assert exchange(target.server, post(target.path, body + b" "), 1).statuses == [413]
 
 
 def test_a_slow_body_is_ended(target: _Target) -> None:
@@ -287,11 +288,11 @@ def test_a_slow_body_is_ended(target: _Target) -> None:
     began = time.monotonic()
     with contextlib.closing(target.server.connect()) as connection:
         connection.sendall(post(target.path, b"")[:-2].replace(b"Length: 0", b"Length: 200") + b'\r\n{"au')
-        answer = read_all(connection, 5)
+        answer = read_all(connection)
 
     assert _is_refused(answer, 408)
     assert answer.is_closed
-    assert BODY_SECONDS <= time.monotonic() - began < BODY_SECONDS + 3
+    assert time.monotonic() - began >= BODY_SECONDS
 
 
 def test_a_dripping_body_is_ended_too(target: _Target) -> None:
@@ -302,7 +303,7 @@ def test_a_dripping_body_is_ended_too(target: _Target) -> None:
             time.sleep(0.1)
             with contextlib.suppress(OSError):
                 connection.sendall(b" ")
-        answer = read_all(connection, 5)
+        answer = read_all(connection)
 
     assert _is_refused(answer, 408)
 
@@ -311,13 +312,13 @@ def test_a_slow_head_is_ended(target: _Target) -> None:
     """Slowloris: heads that never end must not use up the connections."""
     with contextlib.closing(target.server.connect()) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: pod.test\r\nX-Slow")
-        assert read_all(connection, HEADER_SECONDS + 5).is_closed
+        assert read_all(connection).is_closed
 
 
 def test_a_silent_connection_is_ended(target: _Target) -> None:
     """Connecting and saying nothing is the cheapest attack of all."""
     with contextlib.closing(target.server.connect()) as connection:
-        assert read_all(connection, HEADER_SECONDS + 5).is_closed
+        assert read_all(connection).is_closed
 
 
 def test_a_head_without_end_is_refused(target: _Target) -> None:
@@ -326,7 +327,7 @@ def test_a_head_without_end_is_refused(target: _Target) -> None:
     with contextlib.closing(target.server.connect()) as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(request)
-        answer = read_all(connection, 3)
+        answer = read_all(connection)
 
     assert answer.is_closed
     assert answer.statuses in ([], [431])
@@ -371,7 +372,7 @@ def test_head_has_the_status_and_no_body(target: _Target) -> None:
     """A body after HEAD would be read as the next answer."""
     request = f"HEAD {target.path} HTTP/1.1\r\nHost: pod.test\r\n\r\n".encode()
 
-    answer = exchange(target.server, request + GET_VERSION)
+    answer = exchange(target.server, request + GET_VERSION, 2)
 
     assert answer.statuses == [405, 200]
     assert b"Failure" not in answer.data

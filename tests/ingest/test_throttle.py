@@ -22,15 +22,15 @@ from ingest.throttle import BURST_SECONDS, MOST_NETWORKS, MOST_SECONDS, Throttle
 from tests.support.pods import TestPod, make_pod
 from tests.support.raw_http import post
 from tests.support.server import Server, envelope, serving
+from tests.support.waiting import eventually
 from vault.errors import MalformedError
 
 HERE, THERE = Network(bytes([192, 0, 2, 1])), Network(bytes([192, 0, 2, 2]))
 RATE = 1.0
 """Of the server of these tests: ten answers at once, then one a second."""
 AT_ONCE = int(RATE * BURST_SECONDS)
-QUICK_SECONDS = 0.9
-HELD_SECONDS = 0.2
-"""Of a second, what the answers before it took has passed already."""
+QUICK_SECONDS = 8.0
+"""In which all answers come that none holds: fewer than they would take at the rate."""
 
 
 class _Clock:
@@ -285,6 +285,11 @@ def _answers(server: Server, address: str, requests: Sequence[bytes]) -> Iterato
             yield re.sub(rb"\r\ndate:[^\r]*", b"", answer), time.monotonic() - began
 
 
+def _is_held(answers: Sequence[tuple[bytes, float]]) -> bool:
+    """Whether those beyond the burst came at the rate, and no sooner, however long a slow machine took."""
+    return sum(seconds for _, seconds in answers) > 0.99 * (len(answers) - AT_ONCE) / RATE
+
+
 def test_wrong_keys_are_answered_the_same_only_later(pod: TestPod, server: Server) -> None:
     """The constant 403, whatever is wrong and however often: waiting tells about the network alone."""
     other = post(f"/v4/{'1' * 64}/create_item", envelope("0" * 64, {"type": "Note"}))
@@ -294,8 +299,8 @@ def test_wrong_keys_are_answered_the_same_only_later(pod: TestPod, server: Serve
 
     assert len({answer for answer, _ in answers}) == 1
     assert answers[0][0].startswith(b"HTTP/1.1 403")
-    assert max(seconds for _, seconds in answers[:AT_ONCE]) < QUICK_SECONDS
-    assert min(seconds for _, seconds in answers[AT_ONCE:]) > HELD_SECONDS
+    assert sum(seconds for _, seconds in answers[:AT_ONCE]) < QUICK_SECONDS
+    assert _is_held(answers)
 
 
 def test_a_valid_key_never_waits(pod: TestPod, key: str, server: Server) -> None:
@@ -307,7 +312,7 @@ def test_a_valid_key_never_waits(pod: TestPod, key: str, server: Server) -> None
         began = time.monotonic()
         for _ in range(20):
             assert server.create_item(pod.owner, key, {"type": "Note"}).status == 200
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < QUICK_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -322,19 +327,19 @@ def test_a_valid_key_never_waits(pod: TestPod, key: str, server: Server) -> None
 )
 def test_what_else_anybody_may_ask_waits_too(server: Server, address: str, asked: bytes) -> None:
     """A flood need not guess keys."""
-    took = [seconds for _, seconds in _answers(server, address, [asked] * (AT_ONCE + 1))]
+    answers = list(_answers(server, address, [asked] * (AT_ONCE + 1)))
 
-    assert max(took[:-1]) < QUICK_SECONDS
-    assert took[-1] > HELD_SECONDS
+    assert sum(seconds for _, seconds in answers[:-1]) < QUICK_SECONDS
+    assert _is_held(answers)
 
 
 def test_what_a_valid_key_sends_wrong_does_not_wait(pod: TestPod, key: str, server: Server) -> None:
     """Its slot's rate is what bounds a contributor."""
     bad = post(f"/v4/{pod.owner}/create_item", envelope(key, {"type": "not a type"}))
 
-    took = [seconds for _, seconds in _answers(server, "127.0.0.3", [bad] * (2 * AT_ONCE))]
+    answers = list(_answers(server, "127.0.0.3", [bad] * (2 * AT_ONCE)))
 
-    assert max(took) < QUICK_SECONDS
+    assert sum(seconds for _, seconds in answers) < QUICK_SECONDS
 
 
 def test_behind_a_proxy_each_client_waits_for_itself(pod: TestPod, server: Server) -> None:
@@ -343,9 +348,9 @@ def test_behind_a_proxy_each_client_waits_for_itself(pod: TestPod, server: Serve
     others = [_wrong(pod, b"X-Forwarded-For: 203.0.113.9, 198.51.100.%d" % number) for number in range(30)]
     forged = [_wrong(pod, b"X-Forwarded-For: 192.0.2.%d" % number) for number in range(AT_ONCE + 1)]
 
-    assert list(_answers(server, "127.0.0.1", flood))[-1][1] > HELD_SECONDS
-    assert max(seconds for _, seconds in _answers(server, "127.0.0.1", others)) < QUICK_SECONDS
-    assert list(_answers(server, "127.0.0.4", forged))[-1][1] > HELD_SECONDS
+    assert _is_held(list(_answers(server, "127.0.0.1", flood)))
+    assert sum(seconds for _, seconds in _answers(server, "127.0.0.1", others)) < QUICK_SECONDS
+    assert _is_held(list(_answers(server, "127.0.0.4", forged)))
 
 
 def test_a_flood_over_many_connections_is_left_with_a_trickle(pod: TestPod) -> None:
@@ -362,9 +367,9 @@ def test_a_flood_over_many_connections_is_left_with_a_trickle(pod: TestPod) -> N
         began = time.monotonic()
         for thread in threads:
             thread.start()
-        time.sleep(3)
+        assert eventually(lambda: sum(counts) > AT_ONCE + 1, 60)
         answered, seconds = sum(counts), time.monotonic() - began
     for thread in threads:
         thread.join()
 
-    assert AT_ONCE < answered <= AT_ONCE + seconds * RATE + 1
+    assert answered <= AT_ONCE + seconds * RATE + 1

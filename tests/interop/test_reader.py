@@ -49,7 +49,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(reader: Path, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run it."""
     command = [reader, *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=240, check=False)
 
 
 def lines(reader: Path, *arguments: str | Path, stdin: str = "") -> list[Any]:

@@ -51,7 +51,7 @@ def _check(program: Path, key: str, paths: Sequence[Path]) -> list[dict[str, Any
 
 
 def _run(program: Path, *arguments: str | Path) -> list[dict[str, Any]]:
-    ran = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, ran.stderr
     return [json.loads(line) for line in ran.stdout.splitlines()]
 

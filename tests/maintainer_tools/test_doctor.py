@@ -77,7 +77,7 @@ def test_people_read_lines_and_scripts_an_exit_code(pod: TestPod) -> None:
     (at,) = [number for number, line in enumerate(ended.lines) if line.startswith("FAIL  modes")]
     assert "log.key" in ended.lines[at]
     mend = ended.lines[at + 1].partition("-> ")[2]
-    subprocess.run(shlex.split(mend), check=True, timeout=30)
+    subprocess.run(shlex.split(mend), check=True, timeout=60)
     assert stat.S_IMODE(pod.folder.log_key.stat().st_mode) == 0o600
     assert ", 0 failed" not in ended.err
     assert "modes" not in _unwell(pod.folder.path, "--offline")
@@ -106,7 +106,7 @@ def test_what_opens_items_has_no_place_in_the_pods_folder(pod: TestPod, name: st
 
     assert finding.mark is Mark.FAIL
     assert name in finding.sentence
-    subprocess.run(shlex.split(finding.mend), check=True, timeout=30)
+    subprocess.run(shlex.split(finding.mend), check=True, timeout=60)
     assert not stray.exists()
 
 
@@ -246,7 +246,7 @@ def test_a_file_of_another_user(pod: TestPod) -> None:
     assert shlex.split(finding.mend) == ["chown", f"--reference={pod.folder.path}", str(strange)]
 
     if is_root:
-        subprocess.run(shlex.split(finding.mend), check=True, timeout=30)
+        subprocess.run(shlex.split(finding.mend), check=True, timeout=60)
         assert "owner" not in _findings(pod.folder.path, "--offline")
 
 

@@ -170,8 +170,8 @@ def test_killed_at_every_step_the_same_command_goes_on(pod: TestPod, invite: Inv
     for step in range(1, 500):
         home = tmp_path / f"killed-{step}"
         subprocess.run(["cp", "-R", "--", pod.home, home], check=True)
-        if not killed_at(step, partial(_rotate, home)):
-            assert step > 20
+        if not killed_at(step, partial(_rotate, home), home):
+            assert step > 10
             break
         killed = TestPod(home, pod.keys, pod.policy)
         disagreed += not _is_agreed(killed)

@@ -146,8 +146,8 @@ def test_killed_at_every_step_somebody_opens_everything(pod: TestPod, invite: In
     for step in range(1, 500):
         home = tmp_path / f"killed-{step}"
         subprocess.run(["cp", "-R", "--", pod.home, home], check=True)
-        if not killed_at(step, partial(_rotate, home)):
-            assert step > 30
+        if not killed_at(step, partial(_rotate, home), home):
+            assert step > 10
             break
         killed = TestPod(home, pod.keys, pod.policy)
         put(killed, invite, NOTE)

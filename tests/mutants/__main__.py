@@ -21,11 +21,14 @@ LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache", ".
 PASSED, FAILED = 0, 1
 """pytest's exit codes; any other means that it could not run what was asked."""
 TEST_SECONDS = 300
+HUNG_SECONDS = 120
+"""Of one test, unless it says another time."""
 
 
 def _test(copy: Path, *nodes: str) -> int:
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *nodes]
+    options = ["-q", "-x", "-p", "no:cacheprovider", f"--timeout={HUNG_SECONDS}"]
+    command = [sys.executable, "-m", "pytest", *options, *nodes]
     try:
         ended = subprocess.run(
             command, cwd=copy, env=environment, capture_output=True, check=False, timeout=TEST_SECONDS

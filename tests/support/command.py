@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 110
+SECONDS = 240
 
 
 @dataclass(frozen=True)

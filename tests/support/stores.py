@@ -8,6 +8,7 @@ certify`` is run against them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import threading
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.config import Config
-from botocore.session import get_session
+from botocore.session import Session, get_session
 from moto import settings
 from moto.server import ThreadedMotoServer
 
@@ -71,7 +72,7 @@ class Store:
     def client(self, service: str = "s3", keys: Keys | None = None) -> Any:
         """A client of botocore's own making, with nothing of the product in it."""
         keys = keys or self.admin
-        return get_session().create_client(
+        return _session().create_client(
             service,
             REGION,
             endpoint_url=self.endpoint,
@@ -109,6 +110,12 @@ class Store:
         """An object's tags."""
         found = self.client().get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
         return {entry["Key"]: entry["Value"] for entry in found}
+
+
+@functools.cache
+def _session() -> Session:
+    """One for all of them: each would read the descriptions of its services again."""
+    return get_session()
 
 
 def _user(iam: Any, name: str, policy: Mapping[str, Any]) -> Keys:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PATIENCE_SECONDS = 60.0
+"""What a machine that does other things too may take for what takes a moment."""
 _POLL_SECONDS = 0.02
 
 
-def eventually(is_true: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
     """Whether something becomes true within so many seconds."""
     deadline = time.monotonic() + seconds
     while not is_true():

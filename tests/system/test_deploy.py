@@ -358,13 +358,13 @@ def test_what_the_image_starts_serves_a_folder_of_pods(tmp_path: Path) -> None:
     question = json.loads(given["HEALTHCHECK"].partition("CMD ")[2])
     asked = [sys.executable, *(word.replace("9464", str(probes)) for word in question[1:])]
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while subprocess.run(asked, capture_output=True, timeout=30, check=False).returncode:
             assert time.monotonic() < deadline
             time.sleep(0.2)
     finally:
         started.send_signal(signal.SIGTERM)
-        assert started.wait(30) == 0
+        assert started.wait(60) == 0
     assert subprocess.run(asked, capture_output=True, timeout=30, check=False).returncode == 1
 
 
@@ -399,7 +399,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
             command, cwd=folder, stdout=log, stderr=log, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
@@ -409,7 +409,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 FORWARDING = {

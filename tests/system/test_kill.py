@@ -44,7 +44,7 @@ KILLS = (_kill_parent, _kill_worker, _kill_writer, _kill_group)
 
 
 def _await_end(pid: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_running(pid):
         assert time.monotonic() < deadline, "a process outlived its killed parent"
         time.sleep(0.01)
@@ -69,7 +69,7 @@ def _round(pod: TestPod, clients: list[Client], number: int, chance: random.Rand
         server.kill()
     for client in running:
         client.stop()
-        client.join(30)
+        client.join(60)
         assert not client.is_alive()
     return running
 

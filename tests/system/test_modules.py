@@ -27,7 +27,7 @@ NEVER_LOADED = {"vault.opening", "vault.reader", "vault.invites", "vault.identit
 def _modules(pid: int, target: Path) -> set[str]:
     os.kill(pid, signal.SIGUSR2)
     found = Path(f"{target}.{pid}")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not found.exists():
         assert time.monotonic() < deadline, "the hook did not run"
         time.sleep(0.02)

@@ -190,7 +190,7 @@ def test_a_flood_of_endorsements_is_followed_once() -> None:
     }
     flood = [bogus | {"key": f"{number:064x}"} for number in range(2_000)]
     policy = _by(world.OTHER_IDENTITY, *flood)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(PolicyError):
         check_signer(policy, world.IDENTITY.signer)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10

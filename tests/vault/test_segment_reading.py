@@ -132,12 +132,12 @@ def test_any_page_of_a_holder_of_the_file_key_is_read_or_refused(
     page = plain_page(content, key, number)
     page[at : at + len(change)] = change
     altered = with_page(content, key, number, bytes(page[: PAGE_BYTES - 80]))
-    began = time.monotonic()
+    began = time.process_time()
     try:
         verify(function, read(function, altered))
     except VaultError as exc:
         assert not isinstance(exc, StorageError)  # noqa: PT017  # any other kind is right
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -229,10 +229,10 @@ def _endless(content: bytes, key: FileKey, page: int, depth: int) -> bytes:
 def test_a_tree_that_leads_to_itself_ends(function: Function, content: bytes) -> None:
     """90^8 items in a few pages: counted to 513, and refused."""
     hostile = _endless(content, function.pod.keys.file_key, 3, 8)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(DamagedError):
         read(function, hostile)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_rows_that_share_their_pages_do_not_fill_memory(function: Function, segment: Segment) -> None:
@@ -272,10 +272,10 @@ def test_a_schema_that_leads_to_itself_ends(function: Function) -> None:
         interior[5:7] = at.to_bytes(2, "big")
         grown = with_page(grown, key, number, bytes(interior))
     grown = with_page(grown, key, base + 8, bytes(PAGE_BYTES - 80))
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(DamagedError):
         read(function, grown)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_scratch_folder_that_cannot_be_written_is_ours(

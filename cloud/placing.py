@@ -102,7 +102,10 @@ class Placing:
         except MissingError as exc:
             # Deleted since the put was refused: it is free again.
             raise AgainError("the object store had an object and then had none; try again") from exc
-        standing = {entry.get("Key", ""): entry.get("Value", "") for entry in found.get("TagSet", ())}
+        if "TagSet" not in found:
+            # An answer that ends among its headers reads as one without a body.
+            raise AgainError("the object store's answer about tags was cut off; try again")
+        standing = {entry.get("Key", ""): entry.get("Value", "") for entry in found["TagSet"]}
         # Only this call knew its tags before the store did.
         is_own = tags.items() <= standing.items()
         return None if is_own else Taken(standing)

@@ -6,18 +6,19 @@ the other end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from cloud.s3 import ask, make_clients
+from cloud.s3 import AgainError, ask, make_clients
 from cloud.store_address import StoreAddress
 from cloud.trying import Tools, keep_trying
-from vault.errors import StorageError
 
 DEADLINE_SECONDS = 60.0
 FETCHED_AT_ONCE = 16
 """Each takes tens of milliseconds, most of them waiting."""
-_MOST_LISTED = 1_000
+_PAGE = {"MaxKeys": 1_000}
+_SAID_AGAIN = ("Prefix", "ContinuationToken")
+"""What a page repeats of what was asked."""
 
 
 class S3Source:
@@ -39,27 +40,26 @@ class S3Source:
         Raises:
             StorageError: The store cannot be listed.
         """
-        token: str | None = None
+        followed: list[str] = []
         while True:
-            page = self._list(prefix, token)
+            page = self._list(prefix, followed)
             for entry in page.get("Contents", ()):
                 yield str(entry.get("Key", "")).removeprefix(self._address.prefix)
-            before, token = token, page.get("NextContinuationToken")
-            if not page.get("IsTruncated"):
+            if not page["IsTruncated"]:
                 return
-            if not token or token == before:
-                raise StorageError("the object store's list says that it goes on, and does not")
+            followed.append(page["NextContinuationToken"])
 
-    def _list(self, prefix: str, token: str | None) -> dict[str, Any]:
-        place = {"Bucket": self._address.bucket, "Prefix": self._address.prefix + prefix}
-        more = {"ContinuationToken": token} if token else {}
-        return keep_trying(
-            lambda tried: dict(
-                ask(self._client(tried).list_objects_v2, **place, **more, MaxKeys=_MOST_LISTED)
-            ),
-            self._tools,
-            DEADLINE_SECONDS,
-        )
+    def _list(self, prefix: str, followed: Sequence[str]) -> dict[str, Any]:
+        """The next page, after those that these tokens led to."""
+        asked = {"Bucket": self._address.bucket, "Prefix": self._address.prefix + prefix}
+        asked |= {"ContinuationToken": followed[-1]} if followed else {}
+
+        def attempt(tried: int) -> dict[str, Any]:
+            page = dict(ask(self._client(tried).list_objects_v2, **asked, **_PAGE))
+            _check_page(page, asked, followed)
+            return page
+
+        return keep_trying(attempt, self._tools, DEADLINE_SECONDS)
 
     def fetch(self, key: str, most_bytes: int) -> bytes:
         """Return an object's bytes; of a larger one the first ``most_bytes`` + 1.
@@ -83,7 +83,31 @@ class S3Source:
             size += len(part)
         if size > most_bytes:
             answer["Body"].close()
+        elif not _says_its_length(answer):
+            raise AgainError(
+                "the object store's answer does not say how long it is; it may have been cut off"
+            )
         return b"".join(parts)
 
     def _client(self, tried: int) -> Any:
         return self._clients[tried % len(self._clients)]
+
+
+def _check_page(page: Mapping[str, Any], asked: Mapping[str, str], followed: Collection[str]) -> None:
+    """Refuse a page that is not whole, or not the one that was asked for.
+
+    An answer that ends among its headers reads as one without a body, and that as an empty list.
+
+    Raises:
+        AgainError: It is none.
+    """
+    is_asked = all(page.get(name, asked.get(name)) == asked.get(name) for name in _SAID_AGAIN)
+    if "IsTruncated" not in page or not is_asked:
+        raise AgainError("the object store answered with a list that was cut off, or with another; try again")
+    if page["IsTruncated"] and page.get("NextContinuationToken") in {None, "", *followed}:
+        raise AgainError("the object store's list says that it goes on, and does not")
+
+
+def _says_its_length(answer: Mapping[str, Any]) -> bool:
+    """Whether the library could see that a body is whole: an answer that ends among its headers has none."""
+    return "ContentLength" in answer or "transfer-encoding" in answer["ResponseMetadata"]["HTTPHeaders"]

@@ -47,7 +47,7 @@ def placing_at(address: StoreAddress, time: Time | None = None) -> Placing:
 
 
 @pytest.fixture
-def way(store: Store) -> Iterator[stores._Between]:
+def way(store: Store) -> Iterator[stores.Between]:
     """What stands between."""
     with between(store.endpoint) as way:
         yield way
@@ -73,11 +73,12 @@ def test_what_stands_there_is_left_and_told(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [stores.slow_down, stores.conflict, stores.lost, stores.refused, stores.done_and_slow_down]
+    "fault",
+    [stores.slow_down, stores.conflict, stores.lost, stores.refused, stores.done_and_slow_down],
 )
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_put_that_fails_is_tried_again_and_succeeds_once(
-    store: Store, way: stores._Between, fault: stores.Fault, times: int
+    store: Store, way: stores.Between, fault: stores.Fault, times: int
 ) -> None:
     """412 after an answer of our own that was lost is our own success: the tags say so."""
     way.faults = [("PUT", fault)] * times
@@ -89,7 +90,7 @@ def test_a_put_that_fails_is_tried_again_and_succeeds_once(
 
 @pytest.mark.parametrize("fault", [stores.lost, stores.slow_down, stores.refused])
 def test_another_that_came_first_is_never_taken_for_our_own(
-    store: Store, way: stores._Between, fault: stores.Fault
+    store: Store, way: stores.Between, fault: stores.Fault
 ) -> None:
     """Even where our own answers were lost: what stands there is the other's."""
     placing_at(store.address()).put_new(KEY, b"first", OTHER_TAGS)
@@ -99,9 +100,9 @@ def test_another_that_came_first_is_never_taken_for_our_own(
     assert store.content(PREFIX + KEY) == b"first"
 
 
-@pytest.mark.parametrize("fault", [stores.slow_down, stores.lost, stores.refused])
+@pytest.mark.parametrize("fault", [stores.slow_down, stores.lost, stores.refused, stores.headless])
 def test_tags_that_do_not_come_are_asked_for_again(
-    store: Store, way: stores._Between, fault: stores.Fault
+    store: Store, way: stores.Between, fault: stores.Fault
 ) -> None:
     """Nothing is said before they are known."""
     placing_at(store.address()).put_new(KEY, b"first", OTHER_TAGS)
@@ -110,7 +111,7 @@ def test_tags_that_do_not_come_are_asked_for_again(
     assert placing_at(store.address(way.endpoint)).put_new(KEY, b"second", TAGS) == Taken(OTHER_TAGS)
 
 
-def test_a_key_that_became_free_is_put_again(store: Store, way: stores._Between) -> None:
+def test_a_key_that_became_free_is_put_again(store: Store, way: stores.Between) -> None:
     """A deletion between the refusal and the look leaves nothing to answer from."""
     placing_at(store.address()).put_new(KEY, b"first", OTHER_TAGS)
 
@@ -125,7 +126,7 @@ def test_a_key_that_became_free_is_put_again(store: Store, way: stores._Between)
 
 
 @pytest.mark.parametrize("fault", [stores.slow_down, stores.refused, stores.conflict])
-def test_tries_end_at_the_deadline(store: Store, way: stores._Between, fault: stores.Fault) -> None:
+def test_tries_end_at_the_deadline(store: Store, way: stores.Between, fault: stores.Fault) -> None:
     """Waits grow and are bounded; nothing is acknowledged."""
     time = Time()
     way.always = fault
@@ -199,7 +200,7 @@ def test_a_bucket_that_is_not_there_is_said(store: Store, monkeypatch: pytest.Mo
         placing_at(store.address()).put_new(KEY, b"content", TAGS)
 
 
-def test_a_store_without_tags_answers_taken_and_no_more(store: Store, way: stores._Between) -> None:
+def test_a_store_without_tags_answers_taken_and_no_more(store: Store, way: stores.Between) -> None:
     """The weaker rule: whose object it is cannot be told, not even after a lost answer of our own."""
     placing = placing_at(store.address(way.endpoint, keeps_tags=False))
     assert placing.put_new(KEY, b"content", TAGS) is None
@@ -252,7 +253,7 @@ def _in_threads(run: Callable[[int], None], count: int) -> None:
     ],
 )
 def test_what_a_store_answers_is_tried_again_or_told(
-    store: Store, way: stores._Between, status: int, body: bytes, *, is_again: bool
+    store: Store, way: stores.Between, status: int, body: bytes, *, is_again: bool
 ) -> None:
     """And of its text only a code that looks like one."""
     way.always = lambda passing: passing.give(status, [], body)
@@ -265,7 +266,7 @@ def test_what_a_store_answers_is_tried_again_or_told(
 
 
 def test_an_answer_that_takes_too_long_is_tried_again(
-    store: Store, way: stores._Between, monkeypatch: pytest.MonkeyPatch
+    store: Store, way: stores.Between, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store had done it: the next try finds its own object."""
     monkeypatch.setattr("cloud.s3.READ_SECONDS", 0.3)
@@ -283,7 +284,7 @@ def test_an_answer_that_takes_too_long_is_tried_again(
     assert store.keys_of_objects() == [PREFIX + KEY]
 
 
-def test_the_hash_of_the_body_and_the_condition_are_signed(store: Store, way: stores._Between) -> None:
+def test_the_hash_of_the_body_and_the_condition_are_signed(store: Store, way: stores.Between) -> None:
     """What a store checks: nobody on the way changes the body, or takes the condition off."""
     heads: list[dict[str, str]] = []
 

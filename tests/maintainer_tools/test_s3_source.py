@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def lay(store: Store, *keys: str, content: bytes = b"content") -> None:
 
 def test_every_key_of_a_prefix_is_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over as many pages as it takes, once each, through a store that fails now and then."""
-    monkeypatch.setattr(s3_source, "_MOST_LISTED", 2)
+    monkeypatch.setitem(s3_source._PAGE, "MaxKeys", 2)
     expected = [f"v1/0/pod/{number}" for number in range(5)]
     lay(store, *expected, "v1/1/pod/other", "v1/0/another/x")
     with between(store.endpoint) as way:
@@ -74,7 +75,12 @@ def test_an_object_is_fetched_whole(store: Store) -> None:
         passing.cut()
 
     with between(store.endpoint) as way:
-        way.faults = [("GET", halved), ("GET", stores.slow_down), ("GET", stores.lost)]
+        way.faults = [
+            ("GET", halved),
+            ("GET", stores.slow_down),
+            ("GET", stores.headless),
+            ("GET", stores.lost),
+        ]
         assert source_of(store.address(way.endpoint)).fetch("v1/a", 1 << 20) == b"x" * 100_000
         assert not way.faults
 
@@ -109,6 +115,69 @@ def test_a_list_that_never_ends_is_ended(store: Store) -> None:
         way.always = lambda passing: passing.give(200, [], page)
         with pytest.raises(StorageError, match="does not"):
             list(source_of(store.address(way.endpoint)).keys("v1/"))
+
+
+def test_a_list_that_goes_round_is_ended(store: Store) -> None:
+    """Each page leads to the other."""
+    tokens = itertools.cycle(("one", "two"))
+
+    def turn(passing: stores.Passing) -> None:
+        page = f"<NextContinuationToken>{next(tokens)}</NextContinuationToken><IsTruncated>true</IsTruncated>"
+        passing.give(200, [], f"<ListBucketResult>{page}</ListBucketResult>".encode())
+
+    with between(store.endpoint) as way:
+        way.always = turn
+        with pytest.raises(StorageError, match="does not"):
+            list(source_of(store.address(way.endpoint)).keys("v1/"))
+
+
+def test_a_list_that_was_cut_off_is_not_an_empty_one(store: Store) -> None:
+    """Its answer ended among the headers, which reads as an answer without a body."""
+    lay(store, "v1/0/pod/1")
+    with between(store.endpoint) as way:
+        way.faults = [("GET", stores.headless)] * 2
+        assert list(source_of(store.address(way.endpoint)).keys("v1/0/pod/")) == ["v1/0/pod/1"]
+        assert not way.faults
+        way.always = stores.headless
+        with pytest.raises(StorageError, match="cut off"):
+            list(source_of(store.address(way.endpoint)).keys("v1/0/pod/"))
+
+
+@pytest.fixture
+def five(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys of three pages."""
+    monkeypatch.setitem(s3_source._PAGE, "MaxKeys", 2)
+    keys = [f"v1/0/pod/{number}" for number in range(5)]
+    lay(store, *keys)
+    return keys
+
+
+def test_a_page_that_comes_again_is_not_the_next_one(store: Store, five: list[str]) -> None:
+    """It leads where one was already; the next one is asked for again."""
+    pages: list[tuple[int, list[tuple[str, str]], bytes]] = []
+
+    def keep(passing: stores.Passing) -> None:
+        pages.append(passing.forward())
+        passing.give(*pages[-1])
+
+    with between(store.endpoint) as way:
+        way.faults = [("GET", keep), ("GET", lambda passing: passing.give(*pages[0]))]
+        assert list(source_of(store.address(way.endpoint)).keys("v1/0/pod/")) == five
+        assert not way.faults
+
+
+def test_a_page_of_something_else_is_none(store: Store, five: list[str]) -> None:
+    """A store says what a page answers; taken for the first, the last would leave out what lies before."""
+
+    def another(said: bytes) -> stores.Fault:
+        page = b"<ListBucketResult>" + said + b"<IsTruncated>false</IsTruncated></ListBucketResult>"
+        return lambda passing: passing.give(200, [], page)
+
+    with between(store.endpoint) as way:
+        said = (b"<ContinuationToken>three</ContinuationToken>", b"<Prefix>pods/v1/1/pod/</Prefix>")
+        way.faults = [("GET", another(one)) for one in said]
+        assert list(source_of(store.address(way.endpoint)).keys("v1/0/pod/")) == five
+        assert not way.faults
 
 
 def test_items_are_collected_from_a_store(store: Store, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ class Passing(BaseHTTPRequestHandler):
     """One request on its way to the store."""
 
     protocol_version = "HTTP/1.1"
-    server: _Between
+    server: Between
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's name
         """Say nothing."""
@@ -169,7 +169,7 @@ class Passing(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
         self.body = self.rfile.read(length)
-        fault = self.server.next_fault(self.command)
+        fault = self.server.next_fault(self)
         if fault:
             fault(self)
         else:
@@ -221,6 +221,13 @@ def lost(passing: Passing) -> None:
     passing.cut()
 
 
+def headless(passing: Passing) -> None:
+    """The store does it, and its answer ends among its headers."""
+    status, _, _ = passing.forward()
+    passing.wfile.write(b"HTTP/1.1 %d X\r\nx-amz-request-id: 1\r\n" % status)
+    passing.cut()
+
+
 def refused(passing: Passing) -> None:
     """The connection ends before the store hears of it."""
     passing.cut()
@@ -232,7 +239,18 @@ def done_and_slow_down(passing: Passing) -> None:
     passing.give(503, [], SLOW_DOWN)
 
 
-class _Between(ThreadingHTTPServer):
+class Between(ThreadingHTTPServer):
+    """Stands between a store and whoever asks it.
+
+    Args:
+        target: The store's endpoint.
+
+    Attributes:
+        faults: Met in their order, each by the next request if that is of its method.
+        always: What every other request meets.
+        passed: The methods of all requests.
+    """
+
     daemon_threads = True
 
     def __init__(self, target: str) -> None:
@@ -246,11 +264,11 @@ class _Between(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that was killed."""
 
-    def next_fault(self, method: str) -> Fault | None:
-        """Take the next fault if it is of this method."""
+    def next_fault(self, passing: Passing) -> Fault | None:
+        """Take the next fault if it is of this request's method."""
         with self._lock:
-            self.passed.append(method)
-            if self.faults and self.faults[0][0] == method:
+            self.passed.append(passing.command)
+            if self.faults and self.faults[0][0] == passing.command:
                 return self.faults.pop(0)[1]
             return self.always
 
@@ -261,13 +279,20 @@ class _Between(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def between(target: str) -> Iterator[_Between]:
+def between(target: str) -> Iterator[Between]:
     """Stand between a store and whoever asks it; ``faults`` are met in their order."""
-    server = _Between(target)
+    server = Between(target)
+    with standing(server):
+        yield server
+
+
+@contextlib.contextmanager
+def standing(server: Between) -> Iterator[None]:
+    """Have it serve for the length of a ``with`` block."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield server
+        yield
     finally:
         server.shutdown()
         server.server_close()

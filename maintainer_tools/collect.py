@@ -20,17 +20,9 @@ from maintainer_tools.folder_source import FolderSource
 from maintainer_tools.homes import PATIENCE, Home, changing, find_home, open_identity
 from maintainer_tools.object_stores import DEFAULT_VERDICT, certified
 from maintainer_tools.times import now_ms
-from vault.collecting import (
-    SEGMENTS_AT_ONCE,
-    Collector,
-    Examined,
-    Examiner,
-    History,
-    Quarantined,
-    policy_pairs,
-    quarantined,
-)
+from vault.collecting import SEGMENTS_AT_ONCE, Collector
 from vault.errors import BusyError, MalformedError
+from vault.examining import Examined, Examiner, Quarantined, quarantined
 from vault.holding import hold
 from vault.items import NAME_BYTES
 from vault.keys import FileKey, PodId
@@ -38,6 +30,7 @@ from vault.objects import SegmentSource, name_in_key, object_key, prefixes
 from vault.opening import Identity
 from vault.pod import load_log_key
 from vault.policies import Policy
+from vault.policy_history import History, policy_pairs
 from vault.reader import file_key_of
 from vault.store import MAX_BATCH_BYTES, Writer, open_writer
 

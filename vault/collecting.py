@@ -1,276 +1,40 @@
 """Collecting: segments that functions put into a store become batches of the vault, byte for byte.
 
-Two steps. ``Examiner`` looks at one segment alone: all of it agrees, it opens,
-its item came through a slot that was open, under the name that its key says.
-``Collector`` decides what only the vault knows: whether it is there already,
-whether its name is taken, whether a counted limit allows it, and what its slot
-has declared by it. What is not taken stays where it is, with a reason; nothing
-is ever deleted, and collecting again takes up where it stopped. Not here: any
-store. FORMAT.md, "Collecting".
+Each was examined alone (``vault.examining``). Here is decided what only the
+vault knows: whether it is there already, whether its name is taken, whether a
+counted limit allows it, and what its slot has declared by it. What is not taken
+stays where it is, with a reason; nothing is ever deleted, and collecting again
+takes up where it stopped. Not here: any store. FORMAT.md, "Collecting".
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vault import errors
-from vault.caveats import Usage, is_expired, refusal
-from vault.database import connect_inspect
+from vault.caveats import refusal
 from vault.deciding import SlotStates, load_slot
-from vault.errors import DamagedError, VaultError
-from vault.header import Header, parse_header
-from vault.invites import issued_slots
-from vault.items import Item, commitment, item_name, parse_item, read_canonical
-from vault.judging import Outcome, SlotState, judge
-from vault.keys import FileKey
-from vault.objects import name_in_key
-from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets
-from vault.pod import PodFolder
-from vault.policies import Policy, parse_policy, past_signers
-from vault.properties import BASE_PROPERTIES, MAX_VIEW_NAMES, ValueType, infer_type, is_of_type
+from vault.examining import Examined, Quarantined, Reason
+from vault.header import parse_header
+from vault.judging import SlotState
+from vault.opening import SlotSecrets
+from vault.policies import Policy
+from vault.properties import MAX_VIEW_NAMES, ValueType
 from vault.rows import Rows, typed
-from vault.schema import settle
 from vault.sealing import Entropy
-from vault.segment_reading import VerifiedSegment, read_segment, verify_segment
-from vault.segments import Segment
-from vault.slots import NONCE_BYTES, Slot
+from vault.slots import NONCE_BYTES
 from vault.store import Writer
 from vault.submissions import WriterSlot
 from vault.views import seal_view
+from vault.widening import widened
 from vault.writing import Addition, ItemRow, SignedBatch
 
 _BATCH_OF = "SELECT header FROM batch WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1"
 
 SEGMENTS_AT_ONCE = 200
 """Of one transaction, which one sync makes durable: what a kill makes to be done again."""
-
-
-class Reason(StrEnum):
-    """Why a segment was not taken; for programs, never renamed."""
-
-    MALFORMED = "malformed"
-    DAMAGED = "damaged"
-    FOREIGN_POD = "foreign_pod"
-    FORMAT_TOO_NEW = "format_too_new"
-    POLICY = "policy"
-    WRONG_KEY = "wrong_key"
-    MISSING = "missing"
-    NOT_ITS_NAME = "not_its_name"
-    CLOSED = "closed"
-    FORBIDDEN = "forbidden"
-    LIMIT = "limit"
-    CONFLICT = "conflict"
-    ERASED = "erased"
-
-
-class Quarantined(msgspec.Struct, frozen=True):
-    """A segment that was not taken, and stays in the store.
-
-    Attributes:
-        key: Of its object. Untrusted text.
-        reason: For programs.
-        sentence: For people.
-    """
-
-    key: str
-    reason: Reason
-    sentence: str
-
-
-class Examined(msgspec.Struct, frozen=True):
-    """A segment of one item, all of which agrees.
-
-    Attributes:
-        key: Of its object.
-        segment: Its rows.
-        header: Read.
-        policy: The one it was taken under.
-        slot: The slot its item came through, as that policy has it.
-        item: The item.
-    """
-
-    key: str
-    segment: Segment
-    header: Header
-    policy: Policy
-    slot: Slot
-    item: Item
-
-
-_OF_KINDS: tuple[tuple[type[VaultError], Reason], ...] = (
-    (errors.MalformedError, Reason.MALFORMED),
-    (errors.ForeignPodError, Reason.FOREIGN_POD),
-    (errors.FormatTooNewError, Reason.FORMAT_TOO_NEW),
-    (errors.PolicyError, Reason.POLICY),
-    (errors.WrongKeyError, Reason.WRONG_KEY),
-    (errors.MissingError, Reason.MISSING),
-    (errors.DamagedError, Reason.DAMAGED),
-)
-
-
-def quarantined(key: str, error: VaultError) -> Quarantined:
-    """What becomes of a segment that an error was met with.
-
-    Raises:
-        VaultError: ``error``, if the segment is not what it is about: the operating system's.
-    """
-    for kind, reason in _OF_KINDS:
-        if isinstance(error, kind):
-            return Quarantined(key, reason, str(error))
-    raise error
-
-
-def policy_pairs(folder: PodFolder, file_key: FileKey) -> list[tuple[bytes, bytes]]:
-    """Every pod.toml and slots.json in a vault; the caller has ``vault.lock``, and no connection to it.
-
-    Raises:
-        VaultError: As ``vault.database.connect_inspect``.
-    """
-    with connect_inspect(folder.vault, file_key) as rows:
-        return typed(rows.execute("SELECT pod_toml, slots_json FROM policy"), list[tuple[bytes, bytes]])
-
-
-class History:
-    """The pod's policies by digest, as far as home has them and trusts their signers.
-
-    Args:
-        present: Home's own, published.
-        pairs: Untrusted pod.toml and slots.json, of the vault's rows and of what was deployed.
-
-    Attributes:
-        refused: Why a pair does not count, a sentence each.
-    """
-
-    def __init__(self, present: Policy, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        self._present = present
-        self._known: dict[bytes, Policy] = {present.digest: present}
-        self._pairs = {hashlib.sha256(slots_json).digest(): (toml, slots_json) for toml, slots_json in pairs}
-        self.refused: list[str] = []
-
-    def policy_of(self, digest: bytes) -> Policy | None:
-        """The policy of that digest; None if there is none that counts."""
-        pair = None if digest in self._known else self._pairs.pop(digest, None)
-        if pair:
-            self._take(pair)
-        return self._known.get(digest)
-
-    def _take(self, pair: tuple[bytes, bytes]) -> None:
-        present = self._present
-        try:
-            policy = parse_policy(*pair)
-        except VaultError as exc:
-            self.refused.append(str(exc))
-            return
-        if policy.pod_id != present.pod_id or policy.signer not in past_signers(present):
-            self.refused.append("a policy is signed by someone this pod's policy does not know")
-        elif policy.revision > present.revision:
-            self.refused.append(
-                "a policy is of a later revision than the pod's own; put the newest pair there"
-            )
-        else:
-            self._known[policy.digest] = policy
-
-
-class Examiner:
-    """Looks at segments one by one, in one thread; keeps nothing of them.
-
-    Args:
-        present: Home's policy.
-        history: The pod's policies.
-        identity: Opens the segments.
-        file_key: The pod's.
-        scratch: A folder of this process's user.
-
-    Attributes:
-        secrets: Of every slot, by number.
-    """
-
-    def __init__(
-        self, present: Policy, history: History, identity: Identity, file_key: FileKey, scratch: Path
-    ) -> None:
-        self._pod_id = present.pod_id
-        self._history = history
-        self._identity = identity
-        self._file_key = file_key
-        self._scratch = scratch
-        self.secrets: dict[int, SlotSecrets] = {
-            issued.slot.number: issued.secrets for issued in issued_slots(present, identity)
-        }
-
-    def examine(self, key: str, content: bytes) -> Examined | Quarantined:
-        """Look at one object.
-
-        Args:
-            key: Untrusted.
-            content: Untrusted.
-
-        Raises:
-            StorageError: The scratch folder cannot be written.
-        """
-        try:
-            return self._examine(key, content)
-        except VaultError as exc:
-            return quarantined(key, exc)
-
-    def _examine(self, key: str, content: bytes) -> Examined | Quarantined:
-        name = name_in_key(key, self._pod_id)
-        segment = read_segment(content, self._file_key, self._scratch)
-        verified = verify_segment(segment, self._history.policy_of, self._pod_id)
-        if [row.name for row in segment.items] != [name]:
-            return Quarantined(key, Reason.NOT_ITS_NAME, "it is not the one item that its key names")
-        opened = OpenedBatch(self._identity, verified.header, segment.wraps).open_item(
-            0, segment.items[0].sealed
-        )
-        # What reading accepts has one form, so it is what is parsed here.
-        item = parse_item(read_canonical(opened.canonical), make_id=str)
-        if commitment(opened.salt, opened.canonical) != segment.items[0].c:
-            raise DamagedError("it is not what its contributor committed to")
-        secrets = self.secrets.get(opened.slot)
-        if secrets is None or item_name(secrets.name_key, item.id) != name:
-            return Quarantined(key, Reason.NOT_ITS_NAME, "its name is not the one of its id in its slot")
-        return _judged(key, verified, opened, item)
-
-
-def _judged(key: str, verified: VerifiedSegment, opened: OpenedItem, item: Item) -> Examined | Quarantined:
-    """What a function must have asked: the slot, and limits that need no counting."""
-    header, policy = verified.header, verified.policy
-    slot = policy.slot_by_number.get(opened.slot)
-    if slot is None or slot.caveats is None or not slot.is_open or is_expired(slot.caveats, header.ms):
-        return Quarantined(key, Reason.CLOSED, "its slot was closed when a function took it in")
-    verdict = judge(policy.config, slot.caveats, SlotState(Usage(), {}), item)
-    if verdict.outcome not in {Outcome.STORED, Outcome.REPEATED}:
-        return Quarantined(key, Reason.FORBIDDEN, f"a function must have refused it: {verdict.sentence}")
-    return Examined(key, verified.segment, header, policy, slot, item)
-
-
-def _widened(own: Mapping[str, ValueType], examined: Examined) -> dict[str, ValueType]:
-    """What an item adds to, or widens in, its slot's own view.
-
-    A name that was used with several types is Real if they are Integer and
-    Real, else Text, in whatever order the segments come.
-    """
-    item, properties = examined.item, examined.policy.config.properties
-    changed: dict[str, ValueType] = {}
-    for name, value in item.fields.items():
-        if name in BASE_PROPERTIES or name in properties:
-            continue
-        known = own.get(name)
-        if known is None or not is_of_type(value, known):
-            changed[name] = _wider(known, infer_type(name, value))
-    if item.is_declaration:
-        name, declared = str(item.fields["propertyName"]), ValueType(str(item.fields["valueType"]))
-        if name not in BASE_PROPERTIES and name not in properties:
-            changed[name] = _wider(changed.get(name, own.get(name)), declared)
-    return changed
-
-
-def _wider(known: ValueType | None, other: ValueType) -> ValueType:
-    return other if known is None else settle({known, other})
 
 
 class Told(msgspec.Struct):
@@ -285,6 +49,10 @@ class Told(msgspec.Struct):
     taken: int = 0
     duplicates: int = 0
     known: int = 0
+
+
+def _widened(state: SlotState, examined: Examined) -> dict[str, ValueType]:
+    return widened(state.own, examined.policy.config.properties, examined.item)
 
 
 class _Planning:
@@ -330,7 +98,7 @@ class _Planning:
         segment, (row,) = examined.segment, examined.segment.items
         state = self._state(rows, examined.slot.number)
         # What a duplicate uses was declared when its like came.
-        state.add(examined.item, {} if is_duplicate else _widened(state.own, examined))
+        state.add(examined.item, {} if is_duplicate else _widened(state, examined))
         self._by_uid[segment.uid] = segment.header
         self._by_name[row.name] = row.c
         if self._is_new(rows, examined.policy):
@@ -382,7 +150,7 @@ class _Planning:
 
     def _over_limit(self, rows: Rows, examined: Examined) -> str | None:
         state, caveats = self._state(rows, examined.slot.number), examined.slot.caveats
-        if len(state.own.keys() | _widened(state.own, examined).keys()) > MAX_VIEW_NAMES:
+        if len(state.own.keys() | _widened(state, examined).keys()) > MAX_VIEW_NAMES:
             return f"its invite has used {MAX_VIEW_NAMES} properties of its own, and it would use another"
         if self._collector.is_beyond_limits or caveats is None:
             return None

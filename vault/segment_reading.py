@@ -6,7 +6,7 @@ itself, with values of other types. So: a bounded size, a bounded number of
 steps, the exact tables, their exact types; then the header, its signature by a
 function's log key, its policy, its recipients, its items. Only home reads
 segments. Not here: opening what is sealed, and whether the vault takes it
-(``vault.collecting``). FORMAT.md, "Segments".
+(``vault.examining``). FORMAT.md, "Segments".
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from typing import Any
 from tests.support.functions import Function, new_function
 from tests.support.pods import TestPod
 from tests.support.stores import PREFIX, Keys, Store
-from vault.collecting import Examined, Examiner, History, Quarantined
+from vault.examining import Examined, Examiner, Quarantined
 from vault.links import Invite
 from vault.policies import Policy
+from vault.policy_history import History
 from vault.promises import decode_promise, verify_promise
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.collecting import World, new_world
 from tests.support.pods import TestPod, new_pod
 from tests.support.vaultfile import make_vault
 
@@ -39,3 +40,9 @@ def grown(pod: TestPod) -> TestPod:
         for number in range(1, 6):
             writer.commit(pod.policy, [pod.submission(slot, id=f"item-{number}", text="x")])
     return pod
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A pod ``infer``, its function, and what home collected."""
+    return new_world(tmp_path)

@@ -85,7 +85,10 @@ _OF_FAULTS = {
 _ALTERED = "It was altered or cut. Send the item again, the same: a retry is given the same one."
 _ADVICE = {
     Exit.OTHER_ITEM: "Look for the item, the id and the invite that belong together.",
-    Exit.UNKNOWN_LOG_KEY: "If the pod has a new log key, its maintainer has a new invite for you.",
+    Exit.UNKNOWN_LOG_KEY: (
+        "If the pod has a new log key, your invite is older than it: ask the maintainer for its new link "
+        "(`invite refresh` makes it), keep what you have, and verify with that."
+    ),
     Exit.BAD_SIGNATURE: _ALTERED,
     Exit.NOT_IN_BATCH: _ALTERED,
     Exit.NOT_IN_LOG: _ALTERED,

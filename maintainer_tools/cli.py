@@ -89,7 +89,7 @@ COMMANDS = {
     "serve": Entry("Start", "Take items in over HTTP.", _ours("serve")),
     "demo": Entry("Start", "Make a pod to try things with, and serve it.", _ours("demo")),
     "deploy": Entry("Start", "Have functions take items in, without a server.", _ours("deploy")),
-    "invite": Entry("Invite", "Make, list, show and revoke invites.", _ours("invite")),
+    "invite": Entry("Invite", "Make, list, show, refresh and revoke invites.", _ours("invite")),
     "schema": Entry("Invite", "Show and declare properties.", _ours("schema")),
     "recipient": Entry("Invite", "Let a colleague open the pod too, or stop it.", _ours("recipient")),
     "send": Entry("Contribute", "Send the rows of a table to a pod.", _send),

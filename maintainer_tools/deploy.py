@@ -11,11 +11,14 @@ from maintainer_tools.bundling import parameters_of, write_deployment
 from maintainer_tools.console import clean, ours, pasteable, put, put_json, say, warn
 from maintainer_tools.deployed import keep_deployed
 from maintainer_tools.homes import Change, Home, changing, find_home, open_identity
+from maintainer_tools.invite_files import SUFFIX
 from maintainer_tools.new_files import write_private
+from maintainer_tools.times import now_ms
+from vault.caveats import is_expired
 from vault.depositing import require_functions
 from vault.errors import MissingError
 from vault.files import read_file
-from vault.invites import list_function
+from vault.invites import issued_slots, list_function
 from vault.keys import KEY_BYTES, LogKey
 from vault.opening import Identity
 from vault.pod import parse_hex_line
@@ -55,12 +58,13 @@ def prepare(home: Path, out: Path, *, is_json: bool) -> None:
     identity = open_identity(found)
     with changing(found, identity) as change:
         policy, key, is_new = _with_a_function(found, change, identity)
+        older = _open_invites(policy, identity) if is_new else []
         # Before it can be deployed: what is taken under it must be known when it is collected.
         keep_deployed(found.path, policy)
         write_deployment(out, policy)
     _warn_of_counted(policy)
     commands = [_deploying(out), _giving_the_key(found, policy)]
-    _say_what_is_next(home, out, is_new=is_new)
+    _say_what_is_next(home, out, is_new=is_new, older=older)
     if is_json:
         put_json(
             {
@@ -68,6 +72,7 @@ def prepare(home: Path, out: Path, *, is_json: bool) -> None:
                 "function_key": key.public.hex(),
                 **parameters_of(policy)._asdict(),
                 "revision": policy.revision,
+                "older_invites": older,
                 "commands": commands,
             }
         )
@@ -100,6 +105,16 @@ def _read_key(path: Path) -> LogKey | None:
     return LogKey.from_hex(parse_hex_line(content, KEY_FILE))
 
 
+def _open_invites(policy: Policy, identity: Identity) -> list[str]:
+    """The names of the invites with which somebody can send."""
+    at_ms = now_ms()
+    return [
+        issued.name
+        for issued in issued_slots(policy, identity)
+        if issued.slot.caveats and issued.slot.is_open and not is_expired(issued.slot.caveats, at_ms)
+    ]
+
+
 def _warn_of_counted(policy: Policy) -> None:
     caveats = [slot.caveats for slot in policy.slots if slot.is_open and slot.caveats]
     if any(each.max_items is not None or each.max_bytes is not None for each in caveats):
@@ -119,11 +134,11 @@ def _giving_the_key(home: Home, policy: Policy) -> str:
     )
 
 
-def _say_what_is_next(home: Path, out: Path, *, is_new: bool) -> None:
+def _say_what_is_next(home: Path, out: Path, *, is_new: bool, older: list[str]) -> None:
     say(f"{clean(str(out))} is ready to be deployed; nothing in it is secret.")
     if is_new:
         say(f"A new log key is in {clean(str(home / KEY_FILE))}, and listed in the policy.")
-        say("Invites made before do not know it: their holders can send, but verify no promise.")
+        _say_who_does_not_know_it(home, older)
     say("The first command deploys; the second, once and after it, gives the function its key,")
     say("until when it answers 503. `sam deploy` prints its Url and Store; then")
     say(f"  {ours('invite', 'new', home, '--name', 'NAME', '--url', 'URL')}")
@@ -131,3 +146,12 @@ def _say_what_is_next(home: Path, out: Path, *, is_new: bool) -> None:
     say(f"  {ours('collect', home, '--from', 'STORE')}")
     say("What the function judges by changes when it is deployed again, and not before: after `invite")
     say("revoke`, run this and the first command; the old code answers for at most 29 s after that.")
+
+
+def _say_who_does_not_know_it(home: Path, older: list[str]) -> None:
+    if not older:
+        return
+    say(f"{len(older)} invites were made before and do not know it: {clean(', '.join(older))}.")
+    say("Their holders can send, but verify no promise. Bring their files up to date, for the url that is")
+    say("printed when it is deployed, and hand them out again:")
+    say(f"  {ours('invite', 'refresh', home, older[0] + SUFFIX, '--url', 'URL')}")

@@ -1,4 +1,4 @@
-"""The commands `invite new`, `ls`, `show` and `revoke`."""
+"""The commands `invite new`, `ls`, `show`, `refresh` and `revoke`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from maintainer_tools.caveat_options import caveats_of, shown_limits
 from maintainer_tools.console import clean, ours, put, put_json, put_table, say
 from maintainer_tools.file_key_rotation import rotate_file_key
 from maintainer_tools.homes import Change, changing, find_home, home_policy, open_identity
-from maintainer_tools.invite_files import SUFFIX, issue_into, read_invite
+from maintainer_tools.invite_files import SUFFIX, issue_into, read_invite, refresh_file
 from maintainer_tools.times import iso, now_ms
 from vault.caveats import Caveats, is_expired
 from vault.errors import MissingError
@@ -26,7 +26,7 @@ from vault.pod import check_url
 
 @click.group("invite")
 def invite() -> None:
-    """Make, list, show and revoke invites."""
+    """Make, list, show, refresh and revoke invites."""
 
 
 @invite.command("new")
@@ -171,6 +171,31 @@ def _shown(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         if value is not None:
             yield name, ",".join(value) if isinstance(value, list) else str(value)
+
+
+@invite.command("refresh")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--url", help="Where to send to from now on, if not as before.")
+@click.option("--json", "is_json", is_flag=True, help="Print each link with its facts as JSON.")
+def refresh(home: Path, files: tuple[Path, ...], url: str | None, *, is_json: bool) -> None:
+    """Bring invites' files up to date: the same key, with what their holders verify by.
+
+    An invite names the log keys that were there when it was made. After `deploy
+    prepare` listed another, its holder can send, and verifies no promise with it.
+    Hand out the new link in place of the old one; both go on working.
+    """
+    found = find_home(home)
+    identity = open_identity(found)
+    policy = home_policy(found, identity)
+    own_url = check_url(url) if url else None
+    for path in files:
+        made = refresh_file(path, policy, identity, url=own_url)
+        say(f"Wrote {clean(str(path))}: hand it out again, over a channel you trust.")
+        if is_json:
+            put_json({**_facts(made), "file": str(path), "link": format_invite(made)})
+        else:
+            put(format_invite(made))
 
 
 @invite.command("revoke")

@@ -9,11 +9,12 @@ from pathlib import Path
 from maintainer_tools.homes import Change
 from maintainer_tools.new_files import write_private
 from vault.caveats import Caveats
-from vault.files import read_given
-from vault.invites import issue
+from vault.files import read_given, replace_file
+from vault.invites import issue, refreshed
 from vault.links import MAX_INVITE_CHARACTERS, Invite, format_invite, parse_invite
 from vault.opening import Identity
 from vault.pod import parse_hex_line
+from vault.policies import Policy
 from vault.undoing import on_failure
 
 SUFFIX = ".invite"
@@ -42,6 +43,26 @@ def issue_into(
     write_private(path, format_invite(made).encode() + b"\n")
     with on_failure(path.unlink):
         change.publish(policy)
+    return made
+
+
+def refresh_file(path: Path, policy: Policy, identity: Identity, *, url: str | None) -> Invite:
+    """Write the invite of a file again, as it would be made today.
+
+    Args:
+        path: The file; replaced as a whole.
+        policy: The pod's.
+        identity: A recipient of it.
+        url: Where its holder sends to; None for where they did.
+
+    Raises:
+        MissingError: There is no such file.
+        StorageError: It cannot be written.
+        VaultError: As ``read_invite`` and ``vault.invites.refreshed``.
+    """
+    before = read_invite(path)
+    made = refreshed(policy, identity, before, url=url or before.url)
+    replace_file(path, format_invite(made).encode() + b"\n")
     return made
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from vault.caveats import Caveats
 from vault.encoding import pae
-from vault.errors import MalformedError, MissingError
+from vault.errors import ForeignPodError, MalformedError, MissingError, PolicyError
 from vault.files import replace_file
 from vault.keys import DatabaseKey, FileKey, PodId
 from vault.links import Invite, check_slot_name
@@ -207,20 +207,53 @@ def issue(
         raise MalformedError("this database key was used before; the source of randomness repeats itself")
     slot = _new_slot(policy, file_key, key, name=name, caveats=caveats, entropy=entropy)
     slots = [*members_of(policy)["slots"], _slot_members(slot, caveats)]
-    invite = Invite(
+    published = next_policy(policy, identity, {"slots": slots})
+    return published, _invite_to(published, identity, slot.number, key=key, name=name, url=url)
+
+
+def _invite_to(
+    policy: Policy, identity: Identity, number: int, *, key: DatabaseKey, name: str, url: str
+) -> Invite:
+    """The link to a slot, with the log keys that are listed."""
+    caveats = policy.slot_by_number[number].caveats
+    return Invite(
         url=url,
         owner_key=policy.config.owner_key,
         database_key=key,
-        slot=slot.number,
+        slot=number,
         log_keys=tuple(policy.vault_logs),
         function_keys=tuple(policy.function_logs),
         signer=identity.signer,
         name=name,
         pod_name=policy.config.name,
-        expires=caveats.expires,
-        types=caveats.types,
+        expires=caveats.expires if caveats else None,
+        types=caveats.types if caveats else None,
     )
-    return next_policy(policy, identity, {"slots": slots}), invite
+
+
+def refreshed(policy: Policy, identity: Identity, invite: Invite, *, url: str) -> Invite:
+    """An invite as it would be made today: with the same key, and the log keys that were listed since.
+
+    Args:
+        policy: The current policy, which does not change.
+        identity: One of its recipients.
+        invite: One that was issued before.
+        url: Where its holder sends to.
+
+    Raises:
+        ForeignPodError: It is another pod's.
+        PolicyError: Its slot is not there, or was revoked.
+        WrongKeyError: The identity is not one of the pod's recipients.
+    """
+    if invite.owner_key.raw != policy.config.owner_key.raw:
+        raise ForeignPodError("the invite is another pod's; refresh it in that pod's home")
+    slot = policy.slot_by_lookup.get(lookup_of(invite.database_key, policy.pod_id))
+    if slot is None or slot.wrap is None:
+        raise PolicyError(
+            "the invite opens nothing in this pod: it was revoked, or never issued; make another"
+        )
+    name = open_slot_secrets(identity, slot.rewrap, policy.pod_id, slot.number).name
+    return _invite_to(policy, identity, slot.number, key=invite.database_key, name=name, url=url)
 
 
 def revoke(policy: Policy, identity: Identity, number: int) -> Policy:

@@ -15,7 +15,7 @@ from cfnlint.decode import cfn_yaml
 from cloud.verdicts import Check, Verdict, write_verdict
 from ingest.function import Function
 from maintainer_tools.times import now_ms
-from tests.support.maintaining import succeed
+from tests.support.maintaining import run, succeed
 from tests.support.pods import TestPod, make_pod
 from tests.support.runtime_api import item_event
 from tests.support.stores import PREFIX, REGION, Keys, Store, _user
@@ -89,6 +89,22 @@ def test_what_was_prepared_takes_items_in_and_home_collects_them(
     verify_promise(promise, pod_id=site.pod.policy.pod_id, function_keys=invite.function_keys)
 
     assert collected(site.store, monkeypatch) == ["item-1"]
+
+
+def test_an_invite_that_is_older_than_the_key_is_told_so_until_it_is_refreshed(site: Deployed) -> None:
+    """Its holder can send; the promise proves nothing with it, and everything with the new link."""
+    invite = site.invite("early")
+    answer = site.send(site.deploy(), invite, id="item-1", text="x")
+    assert answer["statusCode"] == 200
+    Path("promise").write_text(f"Pod-Promise: {answer['headers']['pod-promise']}\n")
+    Path("item").write_text('{"type": "Note", "id": "item-1", "text": "x"}')
+    words = ("promise", "verify", "promise", "--invite", "early.invite", "--item", "item")
+    ended = run(*words)
+    assert ended.code == 31
+    assert "your invite is older than it" in ended.out
+    assert "`invite refresh`" in ended.out
+    succeed("invite", "refresh", "plants", "early.invite")
+    assert "PROVEN" in succeed(*words).lines[0]
 
 
 def test_a_revocation_counts_from_the_next_deployment_on(

@@ -182,10 +182,18 @@ def test_a_key_that_was_moved_away_is_replaced_and_stays_listed(pod: TestPod) ->
 
 
 def test_an_invite_made_afterwards_knows_the_key(pod: TestPod) -> None:
-    """Its holder verifies promises; who has an older one is told of."""
-    ended = succeed("deploy", "prepare", "plants")
-    assert "verify no promise" in ended.err
-    assert "verify no promise" not in succeed("deploy", "prepare", "plants").err
+    """Its holder verifies promises; those that are older are named, once, with what to do."""
+    pod.invite("over", expires=5)
+    for name in ("early", "gone", "second"):
+        succeed("invite", "new", "plants", "--name", name)
+    succeed("invite", "revoke", "plants", "gone")
+    ended = succeed("deploy", "prepare", "plants", "--json")
+    assert ended.json["older_invites"] == ["early", "second"]
+    assert "2 invites were made before and do not know it: early, second." in ended.err
+    assert "invite refresh plants early.invite --url URL" in ended.err
+    again = succeed("deploy", "prepare", "plants", "--json")
+    assert "verify no promise" not in again.err
+    assert again.json["older_invites"] == []
     (link,) = succeed("invite", "new", "plants", "--name", "field-team").lines
     assert parse_invite(link).function_keys == tuple(published(pod).function_logs)
 

@@ -231,6 +231,39 @@ def test_show_refuses_what_is_no_invite(content: bytes | None, code: int) -> Non
     assert "AAAA" not in ended.err
 
 
+def test_a_refreshed_file_is_the_same_invite_with_todays_keys(pod: TestPod) -> None:
+    """Its holder goes on with either link; nothing of the pod changes; each file stays its holder's alone."""
+    for name in ("first", "second"):
+        succeed("invite", "new", "plants", "--name", name)
+    before = parse_invite(Path("first.invite").read_text())
+    policy = _policy(pod)
+    other = "https://elsewhere.example.org"
+    ended = succeed("invite", "refresh", "plants", "first.invite", "second.invite", "--url", other)
+
+    assert ended.lines == [Path(f"{name}.invite").read_text().strip() for name in ("first", "second")]
+    assert stat.S_IMODE(Path("first.invite").stat().st_mode) == 0o600
+    after = parse_invite(ended.lines[0])
+    assert after == msgspec.structs.replace(before, url=other)
+    assert "hand it out again" in ended.err
+    assert ended.lines[0] not in ended.err
+    assert _policy(pod).digest == policy.digest
+    document = succeed("invite", "refresh", "plants", "first.invite", "--json").json
+    assert (document["url"], document["link"]) == (other, ended.lines[0])
+
+
+def test_an_invite_that_opens_nothing_is_left_as_it_is(pod: TestPod) -> None:
+    """Revoked; or of another pod."""
+    succeed("invite", "new", "plants", "--name", "first")
+    succeed("invite", "revoke", "plants", "first")
+    link = Path("first.invite").read_text()
+    assert run("invite", "refresh", "plants", "first.invite").code == 24
+    make_pod(Path("other"))
+    assert run("invite", "refresh", "other", "first.invite").code == 13
+    assert run("invite", "refresh", "plants", "nowhere.invite").code == 10
+    assert Path("first.invite").read_text() == link
+    assert _policy(pod).slots
+
+
 def test_revoke_closes_the_slot_and_keeps_the_items(pod: TestPod, invite: Invite) -> None:
     """The wrap is gone from the folder a server reads; the items stay."""
     put(pod, invite, {"type": "Plant", "latinName": "Rosa"})

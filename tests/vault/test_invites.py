@@ -8,13 +8,31 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.vectors import world
 from tests.vectors.policies import POD_TOML, members, packed, signed
 from vault.caveats import Caveats
-from vault.errors import MalformedError, MissingError, PolicyError, StorageError, WrongKeyError
-from vault.invites import found_policy, issue, issued_slots, publish, reissue, revoke
+from vault.errors import (
+    ForeignPodError,
+    MalformedError,
+    MissingError,
+    PolicyError,
+    StorageError,
+    WrongKeyError,
+)
+from vault.invites import (
+    found_policy,
+    issue,
+    issued_slots,
+    list_function,
+    publish,
+    refreshed,
+    reissue,
+    revoke,
+)
+from vault.keys import OwnerKey
 from vault.links import Invite, format_invite, parse_invite
 from vault.pod import PodFolder
 from vault.policies import Policy, check_successor, load_policy, parse_policy
@@ -107,6 +125,34 @@ def test_a_revoked_slot_is_a_tombstone() -> None:
     }
     with pytest.raises(MissingError, match="slot 9 is not in this pod"):
         revoke(policy, world.IDENTITY, 9)
+
+
+def test_a_refreshed_invite_is_the_same_with_todays_log_keys() -> None:
+    """Its key, slot and limits stay; what signs since is named; the policy is as it was."""
+    policy, invite = _issue(_founded(), types=("Plant",), expires=5_000)
+    assert refreshed(policy, world.IDENTITY, invite, url=URL) == invite
+
+    listed = list_function(policy, world.IDENTITY, world.FUNCTION_KEY.public)
+    other = "https://elsewhere.example.org"
+    again = refreshed(listed, world.IDENTITY, invite, url=other)
+
+    expected = msgspec.structs.replace(invite, url=other, function_keys=(world.FUNCTION_KEY.public,))
+    assert again == expected
+    assert parse_invite(format_invite(again)) == expected
+
+
+def test_an_invite_that_opens_nothing_here_is_not_refreshed() -> None:
+    """Another pod's, a stranger's, one that was revoked: it would look as if it worked."""
+    policy, invite = _issue(_founded())
+    foreign = msgspec.structs.replace(invite, owner_key=OwnerKey(bytes(32)))
+    with pytest.raises(ForeignPodError):
+        refreshed(policy, world.IDENTITY, foreign, url=URL)
+    with pytest.raises(PolicyError, match="opens nothing in this pod"):
+        refreshed(_founded(), world.IDENTITY, invite, url=URL)
+    with pytest.raises(PolicyError, match="opens nothing in this pod"):
+        refreshed(revoke(policy, world.IDENTITY, invite.slot), world.IDENTITY, invite, url=URL)
+    with pytest.raises(WrongKeyError):
+        refreshed(policy, world.OTHER_IDENTITY, invite, url=URL)
 
 
 def test_numbers_are_never_used_again() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ from maintainer_tools.fetching import fetched
 from maintainer_tools.folder_source import FolderSource
 from maintainer_tools.homes import PATIENCE, Home, changing, find_home, open_identity
 from maintainer_tools.object_stores import DEFAULT_VERDICT, certified
+from maintainer_tools.scratch import scratch_folder
 from maintainer_tools.times import now_ms
 from vault.collecting import SEGMENTS_AT_ONCE, Collector
 from vault.errors import BusyError, MalformedError
@@ -35,7 +36,6 @@ from vault.reader import file_key_of
 from vault.store import MAX_BATCH_BYTES, Writer, open_writer
 
 _POLL_SECONDS = 0.05
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made in it
 
 
 @click.command("collect")
@@ -84,10 +84,10 @@ def collect(
     identity = open_identity(found)
     policy = _published(found, identity)
     with (
-        tempfile.TemporaryDirectory(prefix="collect-", dir=_memory()) as scratch,
         _writing(found, identity, policy) as (writer, history, file_key),
+        scratch_folder(found.path) as scratch,
     ):
-        examiner = Examiner(policy, history, identity, file_key, Path(scratch))
+        examiner = Examiner(policy, history, identity, file_key, scratch)
         collector = Collector(
             writer, policy, examiner.secrets, entropy=os.urandom, is_beyond_limits=is_beyond_limits
         )
@@ -109,11 +109,6 @@ def _source_of(place: str, verdict: Path) -> tuple[SegmentSource, int]:
     from maintainer_tools.s3_source import FETCHED_AT_ONCE, S3Source
 
     return S3Source(address, Tools(time.monotonic, time.sleep, os.urandom)), FETCHED_AT_ONCE
-
-
-def _memory() -> Path | None:
-    """A file system in memory, if there is one: each segment becomes a file for a moment."""
-    return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
 def _published(home: Home, identity: Identity) -> Policy:
@@ -178,15 +173,17 @@ class _Run:
 
     def collect(self, source: SegmentSource, *, is_again: bool, jobs: int) -> None:
         """Bring in everything of a source; raises what that and the vault do."""
-        names = self._listed(source, is_again=is_again)
+        with progress("Listing", None) as report:
+            names = self._listed(source, report, is_again=is_again)
         with progress("Collecting", len(names) // NAME_BYTES) as report:
             self._take_all(source, self._keys(names), jobs, report)
 
-    def _listed(self, source: SegmentSource, *, is_again: bool) -> bytearray:
+    def _listed(self, source: SegmentSource, report: Progress, *, is_again: bool) -> bytearray:
         """The names of what is to be fetched: 22 bytes a segment, and no more, are kept in memory."""
-        names = bytearray()
+        names, listed = bytearray(), count(1)
         for prefix in prefixes(self._pod_id):
             for key in source.keys(prefix):
+                report(next(listed))
                 try:
                     name = name_in_key(key, self._pod_id)
                 except MalformedError as exc:

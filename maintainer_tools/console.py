@@ -157,12 +157,12 @@ def _command_name() -> str:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Progress]:
+def progress(what: str, total: int | None) -> Iterator[Progress]:
     """Show how far long work is, on stderr: a bar for a person, seldom lines for a log.
 
     Args:
         what: One word, such as ``Checking``.
-        total: Items there are.
+        total: Items there are; None if that is not known yet.
     """
     if not sys.stderr.isatty():
         yield _plain_progress(what, total, time.monotonic)
@@ -177,13 +177,13 @@ def progress(what: str, total: int) -> Iterator[Progress]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def _plain_progress(what: str, total: int, clock: Callable[[], float]) -> Progress:
-    last = clock()
+def _plain_progress(what: str, total: int | None, clock: Callable[[], float]) -> Progress:
+    last, of = clock(), "" if total is None else f" of {total}"
 
     def report(done: int) -> None:
         nonlocal last
         if clock() - last >= _PROGRESS_SECONDS:
             last = clock()
-            say(f"{what}: {done} of {total}")
+            say(f"{what}: {done}{of}")
 
     return report

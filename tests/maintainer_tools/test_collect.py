@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from maintainer_tools import collect as collecting
-from maintainer_tools import deployed
+from maintainer_tools import deployed, scratch
 from maintainer_tools.fetching import fetched
 from maintainer_tools.folder_source import FolderSource
 from tests.support.command import ROOT, shared_pod
@@ -308,21 +308,25 @@ def test_killed_at_every_step_it_goes_on(
     """Nothing is lost, nothing is there twice, whichever file was being opened."""
     fill(function, slot, 5)
     monkeypatch.setattr(collecting, "SEGMENTS_AT_ONCE", 2)
-    # What a kill leaves there goes with the test.
-    monkeypatch.setattr(collecting, "_SHARED_MEMORY", tmp_path)
-    step, counts = 1, set()
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(scratch, "SHARED_MEMORY", memory)
+    step, counts, left = 1, set(), 0
     while True:
         home = tmp_path / f"home-{step}"
         shutil.copytree("plants", home)
         killed = killed_at(step, partial(succeed, "collect", home, "--from", STORE), home)
         counts.add(len(ids(home)))
+        left += len(list(memory.iterdir()))
         assert run("collect", home, "--from", STORE).code == 0
+        assert list(memory.iterdir()) == [], "what the kill left there is gone"
         assert ids(home) == [f"item-{n}" for n in range(5)]
         assert run("check", home).code == 0
         if not killed:
             break
         step += 1
     assert counts == {0, 2, 4, 5}
+    assert left
 
 
 def test_killed_at_any_moment_it_goes_on(function: Function, slot: OpenedSlot) -> None:
@@ -343,8 +347,8 @@ def test_killed_at_any_moment_it_goes_on(function: Function, slot: OpenedSlot) -
 
 
 _SLOWLY = (
-    "from pathlib import Path; from maintainer_tools import collect; "
-    "collect.SEGMENTS_AT_ONCE, collect._SHARED_MEMORY = 1, Path.cwd(); "
+    "from pathlib import Path; from maintainer_tools import collect, scratch; "
+    "collect.SEGMENTS_AT_ONCE, scratch.SHARED_MEMORY = 1, Path.cwd(); "
     "from maintainer_tools.cli import main; main()"
 )
 
@@ -443,7 +447,41 @@ def test_without_shared_memory_it_works_too(
     function: Function, slot: OpenedSlot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Each segment becomes a file for a moment, wherever temporary files are."""
-    monkeypatch.setattr(collecting, "_SHARED_MEMORY", tmp_path / "nowhere")
+    monkeypatch.setattr(scratch, "SHARED_MEMORY", tmp_path / "nowhere")
     fill(function, slot, 1)
     assert collect().code == 0
     assert ids() == ["item-0"]
+
+
+def test_a_place_that_somebody_else_took_is_left_to_them(
+    function: Function, slot: OpenedSlot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The folder in memory is everybody's: a link or a file of theirs is neither followed nor removed."""
+    fill(function, slot, 1)
+    memory, theirs = tmp_path / "memory", tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "kept").touch()
+    memory.mkdir()
+    monkeypatch.setattr(scratch, "SHARED_MEMORY", memory)
+    with scratch.scratch_folder(Path("plants")) as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+    folder.symlink_to(theirs)
+    assert collect().code == 0
+    assert [path.name for path in theirs.iterdir()] == ["kept"]
+    assert list(memory.iterdir()) == [folder]
+    assert ids() == ["item-0"]
+
+
+def test_a_scratch_folder_that_cannot_be_made_is_said(
+    function: Function, slot: OpenedSlot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is taken then."""
+    fill(function, slot, 1)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(scratch, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(scratch, "_made", denied)
+    assert collect().code == 26
+    assert ids() == []

@@ -18,10 +18,13 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ELLIPSIS = "..."
 
@@ -39,6 +42,9 @@ _PROGRESS_SECONDS = 30.0
 
 Progress = Callable[[int], None]
 """Told how many items are done."""
+
+_bars: list[Console] = []
+"""The screen, while there is a bar in its last line."""
 
 
 def clean(text: str) -> str:
@@ -76,7 +82,10 @@ def shortened(text: str, most_characters: int) -> str:
 
 def say(line: str = "") -> None:
     """Print one line of talk on stderr."""
-    click.echo(line, err=True)
+    if _bars:
+        _print_above(line)
+    else:
+        click.echo(line, err=True)
 
 
 def warn(sentence: str) -> None:
@@ -86,7 +95,15 @@ def warn(sentence: str) -> None:
 
 def put(line: str) -> None:
     """Print one line of data on stdout."""
-    click.echo(line)
+    if _bars and sys.stdout.isatty():
+        _print_above(line)
+    else:
+        click.echo(line)
+
+
+def _print_above(line: str) -> None:
+    """Print where the bar is, which moves down: on its own it would stay, with the line glued to it."""
+    _bars[-1].print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def json_line(document: Any) -> bytes:
@@ -174,7 +191,11 @@ def progress(what: str, total: int | None) -> Iterator[Progress]:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
-        yield lambda done: bar.update(task, completed=done)
+        _bars.append(bar.console)
+        try:
+            yield lambda done: bar.update(task, completed=done)
+        finally:
+            _bars.pop()
 
 
 def _plain_progress(what: str, total: int | None, clock: Callable[[], float]) -> Progress:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from tests.support.functions import lay, new_function
+from tests.support.functions import put as put_deposits
 from tests.support.maintaining import put, succeed
 from tests.support.pods import TestPod, make_pod
 from tests.support.terminal import shared_pod
 from vault.identity_file import read_identity
 from vault.links import Invite
+from vault.objects import object_key
 from vault.policies import load_policy
 
 PHRASE = "correct horse"
@@ -101,6 +105,24 @@ def test_checking_shows_how_far_it_is(pod: TestPod, invite: Invite, tmp_path: Pa
     lines = terminal.screen.splitlines()
     assert "ok" in lines
     assert [line for line in lines if line.startswith("Checking")] == []
+
+
+def test_collecting_shows_how_far_it_is_and_findings_stand_in_lines_of_their_own(tmp_path: Path) -> None:
+    """A bar in the last line of the screen, gone at the end; what is not taken is not glued to it."""
+    pod = make_pod(tmp_path / "plants", policy="infer")
+    function, slot, store = new_function(pod, tmp_path / "scratch"), pod.slot(), tmp_path / "store"
+    for number in range(30):
+        put_deposits(store, function.send(slot, id=f"item-{number}", text="x"))
+    for number in range(3):
+        lay(store, object_key(pod.policy.pod_id, bytes([number] * 22)), b"x")
+    terminal = shared_pod("collect", "plants", "--from", "store", cwd=tmp_path, kind="xterm")
+
+    assert terminal.end() == 3
+    assert "33/33" in terminal.screen
+    shown = re.split(r"\r\n|\x1b\[2K", re.sub(r"\x1b\[[0-9;?]*[A-JL-Za-z]", "", terminal.screen))
+    assert sum(line.startswith("malformed      v1/") for line in shown) == 3
+    assert "Collected 30 items; 0 were here before." in shown
+    assert not any("Collecting" in line and "malformed" in line for line in shown)
 
 
 def test_erasing_shows_what_goes_and_no_means_no(pod: TestPod, invite: Invite, tmp_path: Path) -> None:

@@ -21,18 +21,19 @@ class Terminal:
     Args:
         command: Program and arguments.
         cwd: Where it runs.
+        kind: TERM; a dumb one shows no bars.
 
     Attributes:
         screen: Everything it printed so far.
     """
 
-    def __init__(self, command: Sequence[str], cwd: Path) -> None:
+    def __init__(self, command: Sequence[str], cwd: Path, kind: str = "dumb") -> None:
         self.screen = ""
         self._at = 0
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SPAWN, *command],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "80"},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": kind, "COLUMNS": "80"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -69,6 +70,6 @@ class Terminal:
         return bool(found)
 
 
-def shared_pod(*arguments: str, cwd: Path) -> Terminal:
+def shared_pod(*arguments: str, cwd: Path, kind: str = "dumb") -> Terminal:
     """Run ``shared-pod`` in a terminal."""
-    return Terminal([sys.executable, "-m", "maintainer_tools", *arguments], cwd)
+    return Terminal([sys.executable, "-m", "maintainer_tools", *arguments], cwd, kind)

@@ -47,7 +47,7 @@ _ALLOWED: frozenset[tuple[int, str | None, str | None]] = frozenset(
     [
         (_SELECT, None, None),
         (_FUNCTION, None, "max"),
-        (_PRAGMA, "wal_checkpoint", "TRUNCATE"),
+        *((_PRAGMA, "wal_checkpoint", mode) for mode in ("RESTART", "TRUNCATE")),
         *((_TRANSACTION, verb, None) for verb in ("BEGIN", "COMMIT", "ROLLBACK")),
         *((_INSERT, table, None) for table in _GROWING),
         *((_UPDATE, table, column) for table, columns in _CHANGEABLE.items() for column in columns),

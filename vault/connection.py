@@ -68,6 +68,16 @@ class _Statements:
         ((is_busy, _, _),) = self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return not is_busy
 
+    def restart_wal(self) -> bool:
+        """Move every page from the WAL into the vault, sync it, and begin the WAL anew in the file it has.
+
+        Its old frames stay in the file until others are written over them;
+        nobody reads them but whoever has the file key and the file. Otherwise
+        as ``truncate_wal``.
+        """
+        ((is_busy, _, _),) = self.execute("PRAGMA wal_checkpoint(RESTART)")
+        return not is_busy
+
     def close(self) -> None:
         """Close the connection, which is a checkpoint: only under ``copy.lock``, after ``truncate_wal``."""
         self.__connection.close()

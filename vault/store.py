@@ -41,8 +41,10 @@ from vault.writing import Addition, signed_batch, write_batch, write_policy, wri
 
 MAX_BATCH_BYTES = 8 << 20
 """Most canonical bytes a caller puts into one commit: bounds its memory and time."""
-TRUNCATE_FRAMES = 1_000
+RESTART_FRAMES = 1_000
 """WAL frames after which pages move into the vault; SQLite's own default."""
+TRUNCATE_FRAMES = 2_000
+"""From so many on the WAL's file is cut, and not kept to be written over."""
 MAX_WAL_FRAMES = (1 << 30) // (24 + 4096)
 """1 GiB: a snapshot holds the WAL for so long that accepting more would fill the disk."""
 ERASED_AT_ONCE = 32
@@ -85,6 +87,7 @@ class Writer:
 
     __slots__ = (
         "_connection",
+        "_due_frames",
         "_head_ms",
         "_is_head_failing",
         "_is_truncate_due",
@@ -106,6 +109,7 @@ class Writer:
         self._tools = tools
         self._connection = connection
         self._vault_lock, self._turn = locks
+        self._due_frames = RESTART_FRAMES
         self._head_ms: int | None = None
         self._is_head_failing = False
         self._is_turn_kept = False
@@ -236,7 +240,7 @@ class Writer:
         if self._prepared is None:
             self._prepared = BatchKey(self._policy.recipients, self._policy.pod_id, self._tools.entropy)
         if self._is_room_due():
-            self._truncate()
+            self._move_log()
 
     def _require_same_files(self) -> None:
         """Refuse to answer from files that nobody will find again; a retry's 200 too."""
@@ -295,7 +299,7 @@ class Writer:
             erased.items += part.items
             erased.refusals += part.refusals
         if self._is_truncate_due:
-            self._truncate()
+            self._move_log()
         return erased
 
     def _erase(self, policy: Policy, statements: Sequence[bytes]) -> Erased:
@@ -309,7 +313,7 @@ class Writer:
         return erased
 
     def _make_room(self) -> None:
-        if self._is_room_due() and not self._truncate() and self._connection.wal_frames >= MAX_WAL_FRAMES:
+        if self._is_room_due() and not self._move_log() and self._connection.wal_frames >= MAX_WAL_FRAMES:
             raise BusyError(
                 "a snapshot has kept the write-ahead log from being moved for 1 GiB; try again later"
             )
@@ -317,16 +321,23 @@ class Writer:
     def _is_room_due(self) -> bool:
         # While the turn is kept no copy can begin: it is used, or kept on, at every chance.
         is_kept_waiting = self._is_turn_kept or self._is_truncate_due
-        return is_kept_waiting or self._connection.wal_frames >= TRUNCATE_FRAMES
+        return is_kept_waiting or self._connection.wal_frames >= self._due_frames
 
-    def _truncate(self) -> bool:
+    def _move_log(self) -> bool:
+        """Move the log's pages into the vault; False while somebody copies or reads it."""
         held = self._try_turn()
         if held is None:
             return False
         with held:
-            is_empty = self._connection.truncate_wal()
-        self._is_truncate_due = self._is_truncate_due and not is_empty
-        return is_empty
+            frames = self._connection.wal_frames
+            # A file that stays takes commits in place: to make it grow again, each would sync its size too.
+            is_kept = not self._is_truncate_due and frames < TRUNCATE_FRAMES
+            is_moved = self._connection.restart_wal() if is_kept else self._connection.truncate_wal()
+        if is_moved:
+            self._is_truncate_due = False
+            # Full again when it grows: how much of a kept file is in use, only SQLite knows.
+            self._due_frames = max(RESTART_FRAMES, frames + 1) if is_kept else RESTART_FRAMES
+        return is_moved
 
     def _try_turn(self) -> contextlib.AbstractContextManager[None] | None:
         held = self._turn.try_exclusive()

@@ -190,11 +190,27 @@ class Create(Act):
 
 
 class CreateAndCheckpoint(Create):
-    """One batch, before which the write-ahead log is moved into the vault."""
+    """One batch, before which the write-ahead log is moved into the vault and begins anew in its file."""
+
+    def prepare(self) -> None:
+        vault.store.RESTART_FRAMES = 1
+        super().prepare()
+
+
+class CreateOverOldFrames(CreateAndCheckpoint):
+    """One batch, into a log that began anew in its file."""
 
     def prepare(self) -> None:
         super().prepare()
+        self.stage.commit(self.stage.batch("moved"))
+
+
+class CreateAndTruncate(CreateAndCheckpoint):
+    """One batch, before which a log is moved into the vault whose file has grown too large to be kept."""
+
+    def prepare(self) -> None:
         vault.store.TRUNCATE_FRAMES = 1
+        super().prepare()
 
 
 class CreateAndOpen(Create):
@@ -319,6 +335,8 @@ class FoundPod(Act):
 ACTS: dict[str, type[Act]] = {
     "create": Create,
     "create and checkpoint": CreateAndCheckpoint,
+    "create over old frames": CreateOverOldFrames,
+    "create and truncate": CreateAndTruncate,
     "create and open": CreateAndOpen,
     "create after a death": CreateAfterDeath,
     "close": Close,

@@ -31,8 +31,8 @@ from vault.submissions import Submission, submit
 
 STEP_MS = 40
 """Of the clock, each time it is asked: log.head is then written at some batches and not at others."""
-TRUNCATE_FRAMES = 60
-"""Instead of 1,000: a short run then has many checkpoints."""
+RESTART_FRAMES, TRUNCATE_FRAMES = 60, 90
+"""Instead of 1,000 and 2,000: a short run then has many checkpoints, of both kinds."""
 TEXT_CHARACTERS = (0, 10, 300, 3_000)
 CLOSE, COPY, DIE = 0.06, 0.09, 0.13
 """Below which of these a step's lot makes it a closing, a snapshot, a death; a batch else."""
@@ -121,7 +121,7 @@ class _Depositor:
 def main(home: str, key: str, plant: str, seed: str, steps: str) -> None:
     """Do all steps; a death goes on with those that are left."""
     PLANTS[plant]()
-    vault.store.TRUNCATE_FRAMES = TRUNCATE_FRAMES
+    vault.store.RESTART_FRAMES, vault.store.TRUNCATE_FRAMES = RESTART_FRAMES, TRUNCATE_FRAMES
     depositor = _Depositor(Path(home), DatabaseKey.from_hex(key), seed)
     for left in range(int(steps), 0, -1):
         if not depositor.step():

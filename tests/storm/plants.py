@@ -54,6 +54,7 @@ def _answers_first() -> None:
 
     commit, begin = WritingConnection.commit, WritingConnection.begin
     rollback, truncate_wal = WritingConnection.rollback, WritingConnection.truncate_wal
+    restart_wal = WritingConnection.restart_wal
     late: set[int] = set()
 
     def commit_late(self: WritingConnection) -> None:
@@ -76,12 +77,17 @@ def _answers_first() -> None:
         catch_up(self)
         return truncate_wal(self)
 
+    def restart_after(self: WritingConnection) -> bool:
+        catch_up(self)
+        return restart_wal(self)
+
     _put(
         WritingConnection,
         commit=commit_late,
         begin=begin_after,
         rollback=rollback_what_is_not_late,
         truncate_wal=truncate_after,
+        restart_wal=restart_after,
     )
 
 

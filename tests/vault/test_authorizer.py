@@ -58,6 +58,7 @@ NEEDED = [
     "UPDATE item SET sealed = NULL WHERE seq = 1",
     "BEGIN",
     "BEGIN IMMEDIATE",
+    "PRAGMA wal_checkpoint(RESTART)",
     "PRAGMA wal_checkpoint(TRUNCATE)",
 ]
 

@@ -88,6 +88,30 @@ def test_the_wal_grows_until_it_is_truncated(connection: AppendConnection) -> No
     assert connection.wal_frames == 0
 
 
+def test_a_wal_that_begins_anew_keeps_its_file(connection: AppendConnection) -> None:
+    """The next commits write over old frames, and need not sync a new size."""
+    for number in range(1, 30):
+        append_batch(connection, number)
+    frames = connection.wal_frames
+
+    assert connection.restart_wal()
+    append_batch(connection, 30)
+
+    assert connection.wal_frames == frames
+    assert connection.execute("SELECT max(batch) FROM batch") == [(30,)]
+    assert connection.truncate_wal()
+
+
+def test_beginning_anew_gives_way_to_a_reader_in_place(path: Path, connection: AppendConnection) -> None:
+    """As truncating does."""
+    append_batch(connection, 1)
+    with Child("reader", path) as reader:
+        assert reader.ask("read") == "1"
+        append_batch(connection, 2)
+        assert not connection.restart_wal()
+    assert connection.restart_wal()
+
+
 def test_truncating_gives_way_to_a_reader_in_place(path: Path, connection: AppendConnection) -> None:
     """The reader's state is still needed; the caller goes on and tries later."""
     append_batch(connection, 1)

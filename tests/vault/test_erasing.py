@@ -131,7 +131,7 @@ def test_a_crash_before_the_log_is_emptied_leaves_it_to_the_next_opening(
     sealed, statements = sealed_of(pod), statements_of(pod, ["item-0004"])
     with pod.writer() as writer:
         with monkeypatch.context() as killed:
-            killed.setattr(Writer, "_truncate", lambda _: False)
+            killed.setattr(Writer, "_move_log", lambda _: False)
             writer.erase(pod.policy, statements)
         crashed = pod.crashed(tmp_path / "crashed")
     assert fragments(crashed, sealed["item-0004"]) > 0

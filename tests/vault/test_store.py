@@ -24,8 +24,9 @@ from vault.locks import Patience, copying, hold_vault
 from vault.notes import read_checkpoint
 from vault.opening import Identity
 from vault.policies import Policy, parse_policy, signed_bytes
-from vault.store import TRUNCATE_FRAMES, Writer
+from vault.store import RESTART_FRAMES, TRUNCATE_FRAMES, Writer
 from vault.submissions import Answer
+from vault.wal import survey
 
 AT_ONCE = Patience(0, time.monotonic, time.sleep)
 STRANGER = Identity(bytes(range(32)))
@@ -229,7 +230,7 @@ def test_a_log_head_that_cannot_be_written_fails_no_batch(pod: TestPod) -> None:
 def fill_log(pod: TestPod, writer: Writer) -> int:
     """Commit until the log is due to be moved; return how many items that took."""
     count = 0
-    while writer._connection.wal_frames < TRUNCATE_FRAMES:
+    while writer._connection.wal_frames < RESTART_FRAMES:
         batch = [pod.submission(pod.slots["field-team"], text="x" * 40_000) for _ in range(40)]
         writer.commit(pod.policy, batch)
         count += len(batch)
@@ -237,17 +238,61 @@ def fill_log(pod: TestPod, writer: Writer) -> int:
 
 
 def test_the_log_is_moved_when_it_has_grown(used: TestPod) -> None:
-    """By the commit after, before it begins: 4 MB of log at most, where nobody copies."""
+    """By the commit after, before it begins; the file stays, and commits are written over what was in it."""
     with used.writer() as writer:
         count = fill_log(used, writer)
         size = used.folder.vault.stat().st_size
+        frames = writer._connection.wal_frames
+
+        used.put(writer, text="x")
+
+        assert used.folder.vault.stat().st_size > size
+        assert writer._connection.wal_frames == frames
+        assert survey(used.folder.wal).commits == 1
+
+    assert len(used.items()) == 2 + count + 1
+
+
+def test_a_log_that_was_kept_is_moved_when_it_grows_again(used: TestPod) -> None:
+    """That is how much of its file is in use: all of it."""
+    with used.writer() as writer:
+        fill_log(used, writer)
+        used.put(writer, text="moves it")
+        frames, commits = writer._connection.wal_frames, 1
+        while writer._connection.wal_frames == frames:
+            used.put(writer, text="x" * 40_000)
+            commits += 1
+        assert survey(used.folder.wal).commits == commits
+
+        used.put(writer, text="moves it")
+
+        assert survey(used.folder.wal).commits == 1
+
+
+def test_a_log_that_grew_far_is_cut(used: TestPod) -> None:
+    """A snapshot may have held it for long; its file is given back."""
+    with used.writer() as writer:
+        with copying(used.folder.path, PATIENCE):
+            while writer._connection.wal_frames < TRUNCATE_FRAMES:
+                used.put(writer, text="x" * 900_000)
 
         used.put(writer, text="x")
 
         assert writer._connection.wal_frames < 100
-        assert used.folder.vault.stat().st_size > size
 
-    assert len(used.items()) == 2 + count + 1
+
+def test_a_log_that_began_anew_is_found_as_it_is_after_a_death(used: TestPod, tmp_path: Path) -> None:
+    """Frames of before lie behind those that count; they are another log's."""
+    with used.writer() as writer:
+        count = fill_log(used, writer)
+        used.put(writer, id="moves-it", text="x")
+        used.put(writer, id="over-old-frames", text="x")
+        died = used.crashed(tmp_path / "died")
+
+    with died.writer() as writer:
+        assert died.put(writer, id="over-old-frames", text="x").outcome is Outcome.RETRY
+        assert writer._connection.wal_frames < 100
+    assert len(died.items()) == 2 + count + 2
 
 
 # Rest
@@ -312,8 +357,9 @@ def test_a_rest_moves_a_log_that_has_grown(used: TestPod) -> None:
     """So that no item waits for it."""
     with used.writer() as writer:
         fill_log(used, writer)
+        size = used.folder.vault.stat().st_size
         writer.rest()
-        assert writer._connection.wal_frames == 0
+        assert used.folder.vault.stat().st_size > size
 
 
 def test_a_copy_keeps_the_log_from_being_moved(used: TestPod) -> None:
@@ -324,11 +370,11 @@ def test_a_copy_keeps_the_log_from_being_moved(used: TestPod) -> None:
             count = fill_log(used, writer)
             used.put(writer, text="x")
             assert used.folder.vault.read_bytes() == before
-            assert writer._connection.wal_frames > TRUNCATE_FRAMES
+            assert writer._connection.wal_frames > RESTART_FRAMES
 
         used.put(writer, text="x")
 
-        assert writer._connection.wal_frames < 100
+        assert survey(used.folder.wal).commits == 1
 
     assert len(used.items()) == 2 + count + 2
 

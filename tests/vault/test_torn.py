@@ -89,8 +89,9 @@ def test_what_a_crash_leaves_belongs_together(tmp_path: Path) -> None:
     with pod.writer() as writer:
         for round_number in range(6):
             write(pod, writer, [[100, 9000]] * 3)
-            if round_number % 2:
-                writer._truncate()
+            if round_number % 3:
+                move = [writer._connection.truncate_wal, writer._connection.restart_wal][round_number % 2]
+                assert move()
             crashed = pod.crashed(tmp_path / str(round_number))
             with crashed.writer():
                 pass

@@ -1,8 +1,10 @@
 """How fast a pod accepts items beside PocketBase: ``make bench-peers``.
 
 PocketBase (Go, SQLite) is what many people would take instead: a collection
-that anyone may add to and nobody may read. Both get the same item over
-loopback, in turn, interleaved, and both are left at their defaults otherwise.
+that may be added to and that nobody may read. Two of them are measured: one that
+anyone may add to, and one that asks for a key, as a pod does, by a rule that
+looks it up among a hundred others. All get the same item over loopback, in turn,
+interleaved, and are left at their defaults otherwise.
 They do not promise the same: a pod seals, logs and syncs to disk before it
 answers; PocketBase stores in clear and leaves syncing to the operating system
 (``synchronous=NORMAL``). Prints figures and ratios of this one run.
@@ -27,9 +29,16 @@ from benchmarks.ingest import Target, await_listening, free_port, measure, repor
 from benchmarks.pods import make_body, make_payload, make_pod
 
 CONNECTIONS = (1, 64)
-COLLECTION = "observations"
-RECORDS = f"/api/collections/{COLLECTION}/records"
+OPEN, INVITED, INVITES = "open", "invited", "invites"
 MAINTAINER = "maintainer@example.com"
+WITH_A_KEY = f"@collection.{INVITES}.key ?= @request.body.key"
+"""The rule of who may add: whoever sends a key that is among the invites."""
+INVITE_COUNT = 100
+"""About as many invites as a community's pod has."""
+
+
+def _records(collection: str) -> str:
+    return f"/api/collections/{collection}/records"
 
 
 def _ask(port: int, path: str, body: object, token: str = "") -> dict[str, str]:
@@ -47,17 +56,37 @@ def _field(name: str, value: object) -> dict[str, str]:
     return {"name": name, "type": "text" if isinstance(value, str) else "number"}
 
 
-def _make_collection(port: int, password: str) -> None:
-    """A collection that anyone may add to (an empty rule), and nobody else may do anything with (null)."""
+def _make_collections(port: int, password: str) -> str:
+    """Make one that anyone may add to and one that asks for a key; nobody may do more. Returns a key."""
     given = {"identity": MAINTAINER, "password": password}
     token = _ask(port, "/_superusers/auth-with-password", given)["token"]
+    keyed = {
+        "name": INVITES,
+        "type": "base",
+        "fields": [_field("key", "")],
+        "indexes": [f"CREATE UNIQUE INDEX invites_key ON {INVITES} (key)"],
+    }
+    _ask(port, "", keyed, token)
+    keys = [secrets.token_hex(32) for _ in range(INVITE_COUNT)]
+    for key in keys:
+        _ask(port, f"/{INVITES}/records", {"key": key}, token)
     fields = [_field(name, value) for name, value in make_payload().items()]
-    collection = {"name": COLLECTION, "type": "base", "createRule": "", "fields": fields}
-    _ask(port, "", collection, token)
+    for name, rule in ((OPEN, ""), (INVITED, WITH_A_KEY)):
+        _ask(port, "", {"name": name, "type": "base", "createRule": rule, "fields": fields}, token)
+    return keys[0]
+
+
+def _check_that_it_asks(port: int) -> None:
+    """See that without a key nothing is taken: else the wrong thing would be measured."""
+    try:
+        _ask(port, f"/{INVITED}/records", make_payload())
+    except ValueError:
+        return
+    raise ValueError("PocketBase took an item without a key")
 
 
 @contextlib.contextmanager
-def _pocketbase(program: Path, folder: Path, port: int) -> Iterator[Target]:
+def _pocketbase(program: Path, folder: Path, port: int) -> Iterator[list[Target]]:
     # Of a server on loopback that ends with this program: a command line may show it.
     password = secrets.token_hex(16)
     at = ["--dir", str(folder)]
@@ -68,8 +97,19 @@ def _pocketbase(program: Path, folder: Path, port: int) -> Iterator[Target]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             await_listening(port)
-            _make_collection(port, password)
-            yield Target("PocketBase", port, RECORDS, json.dumps(make_payload()).encode(), process.pid)
+            key = _make_collections(port, password)
+            _check_that_it_asks(port)
+            payload = make_payload()
+            yield [
+                Target("PocketBase", port, _records(OPEN), json.dumps(payload).encode(), process.pid),
+                Target(
+                    "with a key",
+                    port,
+                    _records(INVITED),
+                    json.dumps({"key": key, **payload}).encode(),
+                    process.pid,
+                ),
+            ]
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -94,12 +134,12 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(dir=Path.cwd()) as name,
         _pod(Path(name, "home"), free_port()) as pod,
-        _pocketbase(given.program, Path(name, "pocketbase"), free_port()) as peer,
+        _pocketbase(given.program, Path(name, "pocketbase"), free_port()) as peers,
     ):
         print(f"load by {load.generator()}, {given.rounds} rounds of {given.seconds} s each")
         for connections in CONNECTIONS:
-            results = measure([pod, peer], connections, rounds=given.rounds, seconds=given.seconds)
-            report(connections, results, peer.name)
+            results = measure([pod, *peers], connections, rounds=given.rounds, seconds=given.seconds)
+            report(connections, results, peers[0].name)
     print("\nA pod answers after fsync; PocketBase does not sync for each answer.")
 
 

@@ -43,12 +43,20 @@ class PodFolder:
 
     Args:
         path: The folder; not touched here.
+
+    Attributes:
+        path: See above.
+        vault: The SQLCipher file.
+        wal: Its write-ahead log; part of the vault while it exists.
     """
 
-    __slots__ = ("path",)
+    __slots__ = ("path", "vault", "wal")
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Asked for with every batch, so made once.
+        self.vault = path / "vault.db"
+        self.wal = path / "vault.db-wal"
 
     @property
     def pod_toml(self) -> Path:
@@ -64,16 +72,6 @@ class PodFolder:
     def log_key(self) -> Path:
         """The seed that signs the log."""
         return self.path / "log.key"
-
-    @property
-    def vault(self) -> Path:
-        """The SQLCipher file."""
-        return self.path / "vault.db"
-
-    @property
-    def wal(self) -> Path:
-        """The vault's write-ahead log; part of the vault while it exists."""
-        return self.path / "vault.db-wal"
 
     @property
     def log_head(self) -> Path:

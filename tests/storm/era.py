@@ -15,10 +15,12 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.storm.clients import StormClient
-from tests.storm.maintainer import Maintainer
+from tests.storm.maintainer import WORKS, Maintainer
 from tests.storm.moments import CHECKPOINT, COMMIT, Touched, await_seen
 from tests.storm.plants import NEXT_VERSION, planting
 from tests.storm.promises import Promises, Traffic
@@ -46,6 +48,25 @@ BECOMING = (0.3, 0.7)
 END_SECONDS = 60.0
 
 
+class Aim(NamedTuple):
+    """What a storm hits: everything, or what one bug is looked for with.
+
+    Attributes:
+        victims: Who is killed, and how often in their sum.
+        moments: When, likewise.
+        works: What the maintainer does, each as often as it stands here.
+        is_upgraded: Whether the next version comes.
+    """
+
+    victims: Mapping[str, int] = VICTIMS
+    moments: Mapping[str, int] = MOMENTS
+    works: Sequence[str] = WORKS
+    is_upgraded: bool = True
+
+
+EVERYTHING = Aim()
+
+
 class Storm:
     """One pod under load whose server is killed again and again.
 
@@ -53,6 +74,7 @@ class Storm:
         folder: Empty; holds the pod.
         seed: Of everything that is chosen here.
         bugs: Planted in every process that is started.
+        aim: What it hits.
 
     Attributes:
         pod: As it was founded.
@@ -64,10 +86,11 @@ class Storm:
         environment: Of the processes that are started now.
     """
 
-    def __init__(self, folder: Path, seed: str, *bugs: str) -> None:
+    def __init__(self, folder: Path, seed: str, *bugs: str, aim: Aim = EVERYTHING) -> None:
         self._chance = random.Random(seed)  # noqa: S311  # a storm must repeat itself
         self._folder = folder
         self._bugs = bugs
+        self._aim = aim
         self.environment = planting(folder / "site", *bugs)
         self.pod: TestPod = new_pod(folder)
         self.promises = Promises()
@@ -90,7 +113,12 @@ class Storm:
             for number in range(CLIENTS)
         ]
         self._maintainer = Maintainer(
-            self.pod.home, folder, self.promises, seed=f"{seed}/maintainer", environment=self.environment
+            self.pod.home,
+            folder,
+            self.promises,
+            works=aim.works,
+            seed=f"{seed}/maintainer",
+            environment=self.environment,
         )
 
     @property
@@ -121,14 +149,14 @@ class Storm:
             for number in range(kills):
                 if self.promises.faults:
                     break
-                if number == becomes_at:
+                if number == becomes_at and self._aim.is_upgraded:
                     self._become()
                 moment = self._await_moment()
-                self._kill(self._drawn(VICTIMS), moment)
+                self._kill(self._drawn(self._aim.victims), moment)
         finally:
             self._end()
 
-    def _drawn(self, weighted: dict[str, int]) -> str:
+    def _drawn(self, weighted: Mapping[str, int]) -> str:
         return self._chance.choices([*weighted], weights=[*weighted.values()])[0]
 
     def _start(self) -> None:
@@ -145,7 +173,7 @@ class Storm:
 
     def _await_moment(self) -> str:
         """Wait for the kind of moment that is drawn; returns the kind that came."""
-        wanted = self._drawn(MOMENTS)
+        wanted = self._drawn(self._aim.moments)
         if wanted == CHECKPOINT:
             # No work is waited for: opening moves what the last one left in the log.
             return self._await_touched(CHECKPOINT, self._vault_touched)

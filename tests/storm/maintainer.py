@@ -37,6 +37,9 @@ COMMAND_SECONDS = 120.0
 URL = "https://pod.example"
 MOST_TRIES = 60
 MOST_ERASED = 40
+SNAPSHOT, ROTATION, IDENTITY, ERASURE, INVITE = "snapshot", "rotation", "identity", "erasure", "invite"
+WORKS = (SNAPSHOT, ROTATION, IDENTITY, ERASURE, ERASURE, INVITE)
+"""What a maintainer does, each as often as it stands here."""
 REQUEST = "[0-9a-f]" * 32
 """A name in a pod's folder ``requests``."""
 
@@ -61,6 +64,7 @@ class Maintainer(threading.Thread):
         home: Whose.
         folder: For copies and invites.
         promises: Shared.
+        works: Of ``WORKS``: what is done, in any order.
         seed: Of the choices.
         environment: Added to what a command is started with; may change meanwhile.
 
@@ -70,12 +74,20 @@ class Maintainer(threading.Thread):
     """
 
     def __init__(
-        self, home: Path, folder: Path, promises: Promises, *, seed: str, environment: Mapping[str, str]
+        self,
+        home: Path,
+        folder: Path,
+        promises: Promises,
+        *,
+        works: Sequence[str],
+        seed: str,
+        environment: Mapping[str, str],
     ) -> None:
         super().__init__(name="maintainer", daemon=True)
         self._home = home
         self._folder = folder
         self._promises = promises
+        self._works = works
         self._environment = environment
         self._chance = random.Random(seed)  # noqa: S311  # a storm must repeat itself
         self._numbers = itertools.count(1)
@@ -103,14 +115,13 @@ class Maintainer(threading.Thread):
 
     def run(self) -> None:
         """Do one thing after the other."""
-        works: Sequence[Callable[[], None]] = (
-            self._snapshot,
-            self._rotate,
-            self._rotate_identity,
-            self._erase,
-            self._erase,
-            self._invite,
-        )
+        works: Mapping[str, Callable[[], None]] = {
+            SNAPSHOT: self._snapshot,
+            ROTATION: self._rotate,
+            IDENTITY: self._rotate_identity,
+            ERASURE: self._erase,
+            INVITE: self._invite,
+        }
         # What was acknowledged a moment ago is the first to go.
         self._stopping.wait(PAUSE_SECONDS[1])
         self._erase()
@@ -118,7 +129,7 @@ class Maintainer(threading.Thread):
             if self._is_upgrade_due.is_set():
                 self._upgrade()
             else:
-                self._chance.choice(works)()
+                works[self._chance.choice(self._works)]()
         # A version that came at the very end finds its vault all the same.
         if self._is_upgrade_due.is_set():
             self._upgrade()
@@ -133,7 +144,7 @@ class Maintainer(threading.Thread):
         out, acknowledged = self._folder / "copy", self._promises.acknowledged.copy()
         # One that a killed command left whole is removed: nobody was told of it.
         is_done = self._until_done(
-            "snapshot",
+            SNAPSHOT,
             ["snapshot", str(self._home), str(out)],
             lambda: lies(self._folder, "copy.partial"),
             clear=lambda: _remove(self._folder, "copy*"),
@@ -160,7 +171,7 @@ class Maintainer(threading.Thread):
     def _rotate(self) -> None:
         pod = self._home / "pod"
         self._until_done(
-            "rotation",
+            ROTATION,
             ["rotate", str(self._home), "--file-key"],
             lambda: lies(pod, "vault.db.new") or lies(self._home, "rotation"),
         )
@@ -168,7 +179,7 @@ class Maintainer(threading.Thread):
     def _rotate_identity(self) -> None:
         before = self._home / "identity.before"
         is_done = self._until_done(
-            "identity",
+            IDENTITY,
             ["rotate", str(self._home), "--identity"],
             lambda: lies(self._home, "identity.next"),
             # It was killed between its last step and its end: it says so, and has nothing left to do.
@@ -179,16 +190,16 @@ class Maintainer(threading.Thread):
 
     def _erase(self) -> None:
         def ask(arguments: Sequence[str]) -> _Ended:
-            return self._hit("erasure", arguments, lambda: lies(self._home / "pod" / "requests", REQUEST))
+            return self._hit(ERASURE, arguments, lambda: lies(self._home / "pod" / "requests", REQUEST))
 
         self._erase_some(ask)
 
     def _invite(self) -> None:
         name = f"more-{next(self._numbers)}"
         # Asked for once: an invite that is there already is refused.
-        ended = self._hit("invite", ["invite", "new", str(self._home), "--name", name, "--url", URL], None)
-        self._is_expected("invite", ended)
-        self.done["invite"] += ended.code == Exit.DONE
+        ended = self._hit(INVITE, ["invite", "new", str(self._home), "--name", name, "--url", URL], None)
+        self._is_expected(INVITE, ended)
+        self.done[INVITE] += ended.code == Exit.DONE
 
     def _upgrade(self) -> None:
         copies = "before-upgrade-*"
@@ -209,11 +220,11 @@ class Maintainer(threading.Thread):
             return
         self._promises.to_erase.update(chosen)
         ended = ask(["erase", str(self._home), *chosen, "--yes", "--json"])
-        if not self._is_expected("erasure", ended) or ended.code != Exit.DONE:
+        if not self._is_expected(ERASURE, ended) or ended.code != Exit.DONE:
             return
         if json.loads(ended.out.splitlines()[-1])["state"] == "erased":
             self._promises.erased.update(chosen)
-            self.done["erasure"] += 1
+            self.done[ERASURE] += 1
 
     def _until_done(
         self,
@@ -266,7 +277,7 @@ class Maintainer(threading.Thread):
             return _Ended(None)
 
     def _ask(self, arguments: Sequence[str]) -> _Ended:
-        with self._running("erasure", arguments, None) as process:
+        with self._running(ERASURE, arguments, None) as process:
             return self._await(process)
 
     @contextlib.contextmanager

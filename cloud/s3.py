@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NotConnectedError
@@ -48,7 +49,9 @@ class AgainError(StorageError):
     """A request that failed in a way that may pass; it may have been carried out."""
 
 
-def make_client(address: StoreAddress, endpoint: str | None = None, secret: str | None = None) -> Any:
+def make_client(
+    address: StoreAddress, endpoint: str | None = None, secret: str | None = None, *, is_signing: bool = True
+) -> Any:
     """Make the client of one endpoint. It connects when it is asked first.
 
     Keys come from where the library looks for them: the environment, a
@@ -58,6 +61,7 @@ def make_client(address: StoreAddress, endpoint: str | None = None, secret: str 
         address: Of the store.
         endpoint: One of its endpoints; None for AWS's own.
         secret: In place of the one that is found, for who tries a wrong one.
+        is_signing: Whether requests are signed at all.
 
     Raises:
         StorageError: The environment's configuration cannot be read.
@@ -68,18 +72,20 @@ def make_client(address: StoreAddress, endpoint: str | None = None, secret: str 
         if secret:
             found = session.get_credentials()
             session.set_credentials(found.access_key if found else "none", secret, found and found.token)
-        return session.create_client("s3", region, endpoint_url=endpoint, config=_config(endpoint))
+        return session.create_client(
+            "s3", region, endpoint_url=endpoint, config=_config(endpoint, is_signing)
+        )
     except (BotoCoreError, ValueError) as exc:
         raise _unusable(exc) from exc
 
 
-def _config(endpoint: str | None) -> Config:
+def _config(endpoint: str | None, is_signing: bool) -> Config:  # noqa: FBT001  # passed on
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         retries={"total_max_attempts": 1},
         max_pool_connections=CONNECTIONS,
-        signature_version="s3v4",
+        signature_version="s3v4" if is_signing else UNSIGNED,
         # Other stores have no names for buckets; and the body's hash is signed, also inside TLS.
         s3={"addressing_style": "path" if endpoint else "auto", "payload_signing_enabled": True},
         # Puts bring their own; what a store does not know it must not be sent.

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from cloud.s3 import AgainError, ExistsError, ask, make_client, make_clients
 from cloud.store_address import StoreAddress
-from cloud.trying import Tools, keep_trying
+from cloud.trying import DEADLINE_SECONDS, Tools, keep_trying
 from cloud.verdicts import Check, Verdict
 from vault.errors import MissingError, StorageError
 
@@ -33,12 +33,23 @@ _SECRET_BYTES = 30
 _BARRIER_SECONDS = 60.0
 _TAGS = {"shared-pod": "1", "c": "certify"}
 _UNKNOWN = "not told"
+_OTHER_STORE = "several items could take one id in it: use another store"
+_PLAIN_BUCKET = (
+    "this bucket is versioned or locked, and some stores keep the condition only in one that is neither: "
+    "certify a new bucket without either, or use another store"
+)
+_NO_TAGS = (
+    "if it keeps none, add tags=none to its address and certify that: "
+    "who then repeats an item whose answer was lost is told 409"
+)
+_OTHERS_OUT = "take the right to write away from everybody else, or use a store that asks for keys"
+_SAME_EVERYWHERE = "name only ways that show the same at once, or use another store"
 
 Result = TypeVar("Result")
 
 
 class _Failed(Exception):  # noqa: N818  # names the fact; it ends one check and no more
-    """What a store did that it must not; its sentence."""
+    """What a store did that it must not, and what to do about it; its sentence."""
 
 
 class Certifier:
@@ -80,6 +91,7 @@ class Certifier:
             ("at once", self._try_races),
             ("tags", self._try_tags),
             ("a wrong secret", self._try_wrong_secret),
+            ("no secret", self._try_no_secret),
         )
         for name, attempt in tried:
             try:
@@ -94,14 +106,19 @@ class Certifier:
         for number, client in enumerate(self._clients):
             key, content = f"sequence-{number}", f"first by way {number}".encode()
             if not self._put_patiently(client, key, content) and self._read(client, key) != content:
-                raise _Failed("it says that an object is there where none was put")
+                raise _Failed(f"it says that an object is there where none was put; {_OTHER_STORE}")
             for other in self._clients:
                 if self._read(other, key) != content:
-                    raise _Failed("what it answered 200 for cannot be read right after, by every way")
+                    raise _Failed(
+                        f"what it answered 200 for is not what is read right after; {_SAME_EVERYWHERE}"
+                    )
                 if self._put_patiently(other, key, b"second"):
-                    raise _Failed("it ignores the condition: a second put under one key was answered 200")
+                    raise _Failed(
+                        "it ignores the condition: a second put under one key was answered 200; "
+                        f"{self._what_then()}"
+                    )
                 if self._read(other, key) != content:
-                    raise _Failed("a put that it refused changed what was there")
+                    raise _Failed(f"a put that it refused changed what was there; {_OTHER_STORE}")
         return f"the first put stands, by {self._ways()}"
 
     def _try_races(self) -> str:
@@ -128,44 +145,62 @@ class Certifier:
         may_have_won = won or [content for content, is_stored in ended if is_stored is None]
         if len(won) > 1:
             raise _Failed(
-                f"{len(won)} of {RACERS} writers who raced for one key were each told that they won"
+                f"{len(won)} of {RACERS} writers who raced for one key were each told that they won; "
+                f"{self._what_then()}"
             )
         if any(self._read(client, key) not in may_have_won for client in self._clients):
-            raise _Failed("what stands there is not what the writer put who was told that it won")
+            raise _Failed(
+                f"what stands there is not what the writer put who was told that it won; {_SAME_EVERYWHERE}"
+            )
 
     def _try_tags(self) -> str:
         """What was set with a put comes back; or the address says that it does not."""
         if not self._address.keeps_tags:
             return "none are asked for: who sends an item again is told 409"
-        self._put_patiently(self._clients[0], "tags", b"tagged", _TAGS)
-        for client in self._clients:
-            found = self._patiently(partial(ask, client.get_object_tagging, **self._at("tags")))
-            tags = {entry.get("Key"): entry.get("Value") for entry in found.get("TagSet", ())}
-            if not _TAGS.items() <= tags.items():
-                raise _Failed("tags that were set with a put do not come back; see tags=none")
+        try:
+            self._put_patiently(self._clients[0], "tags", b"tagged", _TAGS)
+            found = [self._tags(client, "tags") for client in self._clients]
+        except (StorageError, MissingError) as exc:
+            raise _Failed(f"they could not be tried: {exc}; {_NO_TAGS}") from exc
+        if not all(_TAGS.items() <= tags.items() for tags in found):
+            raise _Failed(f"tags that were set with a put do not come back; {_NO_TAGS}")
         return "what was set with a put comes back"
 
     def _try_wrong_secret(self) -> str:
-        """Whoever has not the secret puts nothing."""
+        """Whoever has a wrong secret puts nothing, where who has the right one does."""
         secret = base64.b64encode(self._tools.entropy(_SECRET_BYTES)).decode()
+        return self._try_stranger("a wrong secret", lambda way: make_client(self._address, way, secret))
+
+    def _try_no_secret(self) -> str:
+        """Whoever has none puts nothing either."""
+        return self._try_stranger("no secret", lambda way: make_client(self._address, way, is_signing=False))
+
+    def _try_stranger(self, secret: str, make: Callable[[str | None], Any]) -> str:
         for number, endpoint in enumerate(self._address.endpoints or (None,)):
-            stranger = make_client(self._address, endpoint, secret)
-            key = f"stranger-{number}"
-            with contextlib.closing(stranger):
-                self._require_refused(stranger, key)
+            key = f"{secret.replace(' ', '-')}-{number}"
+            # Whoever may put nothing is refused with any secret, and that says nothing.
+            self._put_patiently(self._clients[number], f"{key}-right", b"by who may")
+            with contextlib.closing(make(endpoint)) as stranger:
+                self._require_refused(stranger, key, secret)
         return "is refused"
 
-    def _require_refused(self, stranger: Any, key: str) -> None:
+    def _require_refused(self, stranger: Any, key: str, secret: str) -> None:
         try:
             is_stored = self._put_patiently(stranger, key, b"by a stranger")
         except AgainError:
             raise
         except StorageError:
-            with contextlib.suppress(MissingError):
-                self._read(self._clients[0], key)
-                raise _Failed("a put with a wrong secret was refused, and stored") from None
+            if self._read(self._clients[0], key) is not None:
+                raise _Failed(f"a put with {secret} was refused, and stored; {_OTHERS_OUT}") from None
             return
-        raise _Failed(f"a put with a wrong secret was {'stored' if is_stored else 'judged by its condition'}")
+        done = "stored" if is_stored else "judged by its condition"
+        raise _Failed(f"a put with {secret} was {done}; {_OTHERS_OUT}")
+
+    def _what_then(self) -> str:
+        """What to do about a bucket in which the condition does not hold."""
+        configuration = self._configuration()
+        is_plain = "Enabled" not in {configuration["versioning"], configuration["lock"]}
+        return _OTHER_STORE if is_plain else _PLAIN_BUCKET
 
     def _put(self, client: Any, name: str, content: bytes, tags: dict[str, str] | None = None) -> bool:
         """Put once, as a function does; False if something stands there."""
@@ -191,13 +226,20 @@ class Certifier:
     ) -> bool:
         return self._patiently(lambda: self._put(client, name, content, tags))
 
-    def _read(self, client: Any, name: str) -> bytes:
-        return self._patiently(
-            lambda: ask(lambda: cast("bytes", client.get_object(**self._at(name))["Body"].read()))
-        )
+    def _read(self, client: Any, name: str) -> bytes | None:
+        """What stands there; None for nothing."""
+        with contextlib.suppress(MissingError):
+            return self._patiently(
+                lambda: ask(lambda: cast("bytes", client.get_object(**self._at(name))["Body"].read()))
+            )
+        return None
+
+    def _tags(self, client: Any, name: str) -> dict[str, str]:
+        found = self._patiently(partial(ask, client.get_object_tagging, **self._at(name)))
+        return {entry.get("Key", ""): entry.get("Value", "") for entry in found.get("TagSet", ())}
 
     def _patiently(self, attempt: Callable[[], Result]) -> Result:
-        return keep_trying(lambda _: attempt(), self._tools)
+        return keep_trying(lambda _: attempt(), self._tools, DEADLINE_SECONDS)
 
     def _at(self, name: str) -> dict[str, str]:
         return {"Bucket": self._address.bucket, "Key": self._folder + name}

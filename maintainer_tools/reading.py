@@ -82,9 +82,10 @@ def _warn_of_rollback(home: Path, reader: Reader) -> None:
 
 
 def schema_of(reader: Reader) -> dict[str, MergedProperty]:
-    """The maintainer's schema with what each slot declared and can be read, differences settled."""
+    """The maintainer's schema with what each slot declared, differences settled."""
     config = reader.policy.config
-    return merge(config.properties, config.labels, reader.views())
+    views = {secrets.name: reader.own_view(number) for number, secrets in reader.slots.items()}
+    return merge(config.properties, config.labels, views)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def running() -> Iterator[Store]:
 def store(running: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A bucket of the test's own; this process is its administrator. Few races: the store is in Python."""
     monkeypatch.setattr("maintainer_tools.certifying.RACES", 2)
-    monkeypatch.setattr("cloud.trying.DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr("maintainer_tools.certifying.DEADLINE_SECONDS", 1.0)
     for name, value in running.admin.environment.items():
         monkeypatch.setenv(name, value)
     return new_bucket(running)
@@ -139,20 +140,65 @@ def untagged(_: Store) -> Callable[[Passing], None]:
     return get
 
 
+def without_tags(_: Store) -> Callable[[Passing], None]:
+    """A store that knows no tags."""
+
+    def put(passing: Passing) -> None:
+        if passing.headers.get("x-amz-tagging"):
+            passing.give(501, [], b"<Error><Code>NotImplemented</Code></Error>")
+        else:
+            passing.give(*passing.forward())
+
+    return put
+
+
+def public(store: Store) -> Callable[[Passing], None]:
+    """A bucket into which everybody may write."""
+
+    def put(passing: Passing) -> None:
+        if passing.command != "PUT" or "Authorization" in passing.headers:
+            passing.give(*passing.forward())
+            return
+        key = passing.path.split("?")[0].removeprefix(f"/{store.bucket}/")
+        store.client().put_object(Bucket=store.bucket, Key=key, Body=passing.body)
+        passing.give(200, [], b"")
+
+    return put
+
+
+def keeping_what_it_refuses(store: Store) -> Callable[[Passing], None]:
+    """A store that refuses who signs nothing, after it stored what they put."""
+    everybody = public(store)
+
+    def put(passing: Passing) -> None:
+        if "Authorization" not in passing.headers:
+            passing.give = lambda *_: None  # type: ignore[method-assign]  # it stores, and does not say so
+            everybody(passing)
+            del passing.give
+            passing.give(403, [], b"<Error><Code>AccessDenied</Code></Error>")
+        else:
+            everybody(passing)
+
+    return put
+
+
 @pytest.mark.parametrize(
-    ("bad", "checks"),
+    ("bad", "checks", "advice"),
     [
-        (overwriting, ["one after the other", "at once"]),
-        (racing, ["at once"]),
-        (pretending, ["one after the other"]),
-        (late, ["one after the other"]),
-        (untagged, ["tags"]),
+        (overwriting, ["one after the other", "at once"], "use another store"),
+        (racing, ["at once"], "use another store"),
+        (pretending, ["one after the other"], "use another store"),
+        (late, ["one after the other"], "name only ways that show the same at once"),
+        (untagged, ["tags"], "add tags=none"),
+        (without_tags, ["tags"], "add tags=none"),
+        (public, ["no secret"], "take the right to write away from everybody else"),
+        (keeping_what_it_refuses, ["no secret"], "take the right to write away from everybody else"),
     ],
 )
 def test_a_store_that_does_not_is_rejected(
-    store: Store, bad: Callable[[Store], Callable[[Passing], None]], checks: list[str]
+    store: Store, bad: Callable[[Store], Callable[[Passing], None]], checks: list[str], advice: str
 ) -> None:
-    """Exit code 3, and a verdict that nobody accepts."""
+    """Exit code 3, what to do about it, and a verdict that nobody accepts."""
     with between(store.endpoint) as way:
         way.always = bad(store)
         address = store.address(way.endpoint)
@@ -161,6 +207,8 @@ def test_a_store_that_does_not_is_rejected(
     assert ended.code == 3, ended.err
     assert failed() == checks, ended.err
     assert "NOT accepted" in ended.err
+    for line in ended.err.splitlines():
+        assert advice in line or not line.startswith("FAILED"), line
     verdict = read_verdict(FILE)
     with pytest.raises(PolicyError, match=re.escape(", ".join(checks))):
         require_accepted(verdict, address, verdict.at_ms)
@@ -170,15 +218,42 @@ def test_a_store_that_takes_any_secret_is_rejected(store: Store, monkeypatch: py
     """Whoever reaches it could put what they want, and delete it."""
     monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
     assert certify(store.address()).code == 3
-    assert failed() == ["a wrong secret"]
+    assert failed() == ["a wrong secret", "no secret"]
 
 
 def test_a_store_that_is_not_there_is_rejected(store: Store) -> None:
     """Nothing could be tried, so nothing is accepted."""
     ended = certify(store.address("http://127.0.0.1:9"))
     assert ended.code == 3
-    assert len(failed()) == 4
+    assert len(failed()) == 5
     assert "could not be tried" in ended.err
+
+
+def test_keys_that_may_do_nothing_prove_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a wrong secret is refused as well says nothing then."""
+    for name, value in store.role("s3:GetObject").environment.items():
+        monkeypatch.setenv(name, value)
+    ended = certify(store.address())
+    assert ended.code == 3
+    assert len(failed()) == 5
+    assert "403 AccessDenied; check the bucket, the keys" in ended.err
+
+
+@pytest.mark.parametrize("how", ["versioned", "locked"])
+def test_a_bucket_that_may_be_the_reason_is_named(store: Store, how: str) -> None:
+    """Some stores honour the condition in a plain bucket only: another bucket may do."""
+    if how == "locked":
+        store = replace(store, bucket=f"{store.bucket}-locked")
+        store.client().create_bucket(Bucket=store.bucket, ObjectLockEnabledForBucket=True)
+    else:
+        store.client().put_bucket_versioning(
+            Bucket=store.bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+    with between(store.endpoint) as way:
+        way.always = overwriting(store)
+        ended = certify(store.address(way.endpoint))
+    assert failed() == ["one after the other", "at once"]
+    assert ended.err.count("certify a new bucket without either") == 2
 
 
 def test_a_store_that_is_slow_or_cut_now_and_then_is_accepted(store: Store) -> None:

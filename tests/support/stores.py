@@ -23,6 +23,8 @@ import pytest
 from botocore.config import Config
 from botocore.session import Session, get_session
 from moto import settings
+from moto.iam.access_control import S3IAMRequest
+from moto.s3.exceptions import S3AccessDeniedError
 from moto.server import ThreadedMotoServer
 
 from cloud.store_address import StoreAddress
@@ -125,6 +127,17 @@ def _user(iam: Any, name: str, policy: Mapping[str, Any]) -> Keys:
     return Keys(made["AccessKeyId"], made["SecretAccessKey"])
 
 
+def _refusing_unsigned(make: Callable[..., None]) -> Callable[..., None]:
+    """Refuse requests that nobody signed; the library answers 500."""
+
+    def refuse(request: S3IAMRequest, *arguments: Any, **named: Any) -> None:
+        if "Authorization" not in named["headers"]:
+            raise S3AccessDeniedError
+        make(request, *arguments, **named)
+
+    return refuse
+
+
 @contextlib.contextmanager
 def running_store() -> Iterator[Store]:
     """Start a store that enforces rights from then on."""
@@ -142,6 +155,7 @@ def running_store() -> Iterator[Store]:
         with pytest.MonkeyPatch.context() as patch:
             # All that its decorator set_initial_no_auth_action_count(0) does: from now on every right counts.
             patch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
+            patch.setattr(S3IAMRequest, "__init__", _refusing_unsigned(S3IAMRequest.__init__))
             yield store
     finally:
         server.stop()

@@ -22,7 +22,7 @@ test: .venv/all.stamp  ## Run every test, measuring what they cover
 test-template: .venv/all.stamp .venv/template.stamp  ## Test template.yaml also as it is transformed when it is deployed
 	$(BIN)/python -m pytest tests/cloud/test_template.py
 
-test-stores: .venv/all.stamp  ## Test with real stores; installs Ceph from Debian if it is not there, as root
+test-stores: .venv/all.stamp .venv/stores/made.stamp  ## Test with real stores; installs Ceph from Debian if it is not there, as root
 	@command -v ceph-mon ceph-osd ceph-mgr radosgw ceph >/dev/null || \
 	  apt-get install --yes --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw
 	$(BIN)/python -m pytest tests/stores
@@ -104,6 +104,9 @@ lock: .venv/all.stamp  ## Write requirements/ again from pyproject.toml; LOCK=--
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --no-config --extra aws \
 	  --generate-hashes --strip-extras --no-emit-options \
 	  --constraint requirements/all.txt --output-file requirements/function.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(LOCK) --no-config \
+	  --generate-hashes --strip-extras --allow-unsafe --no-emit-options \
+	  --output-file requirements/stores.txt requirements/stores.in
 
 clean:  ## Remove everything made here but pods
 	rm -rf .venv .coverage .coverage.* .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -121,6 +124,13 @@ help:  ## Print this
 
 .venv/peers/base: .venv/made.stamp
 	GOBIN=$(CURDIR)/.venv/peers go install github.com/pocketbase/pocketbase/examples/base@v0.36.8
+
+# Stores for tests have an environment of their own: they are started, not imported.
+.venv/stores/made.stamp: requirements/stores.txt .venv/made.stamp
+	@echo "Installing $< into .venv/stores ..."
+	@$(BIN)/python -m venv --clear .venv/stores
+	@.venv/stores/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 .venv/%.stamp: requirements/%.txt pyproject.toml .venv/made.stamp
 	@echo "Installing requirements/$*.txt into .venv ..."

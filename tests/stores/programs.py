@@ -20,6 +20,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.support.server import ROOT
+
+INSTALLED = ROOT / ".venv" / "stores"
+"""Where `make test-stores` puts what it takes from PyPI."""
 START_SECONDS = 120.0
 """Ceph takes 20 s on two idle cores; other work may be running on them."""
 STOP_SECONDS = 10.0

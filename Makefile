@@ -9,7 +9,7 @@ ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-stores test-template install check mutants storm storm-record power-cuts fault-sweep fuzz soak lock clean help
+.PHONY: run test test-stores test-template install check mutants storm storm-record store-faults store-faults-record power-cuts fault-sweep fuzz soak lock clean help
 .PHONY: bench bench-collect bench-function bench-growth bench-overload bench-peers bench-proof bench-timing chart
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
@@ -75,6 +75,15 @@ storm: .venv/all.stamp  ## Kill a loaded server KILLS times (SEED=...), and coun
 
 storm-record: .venv/all.stamp  ## Put what the storm's ledger says into docs/durability.md
 	$(BIN)/python -m tests.storm --record
+
+store-faults: .venv/all.stamp  ## ROUNDS of failing stores (STORE=ceph), networks and clocks (SEED=...), and count what is left
+	@if [ "$(STORE)" = ceph ]; then command -v ceph-mon ceph-osd ceph-mgr radosgw ceph >/dev/null || \
+	  apt-get install --yes --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw; fi
+	$(BIN)/python -m tests.store_faults --rounds $(or $(ROUNDS),1) --seed $(or $(SEED),store) \
+	  --store $(or $(STORE),moto) $(addprefix --items ,$(ITEMS)) $(addprefix --kills ,$(KILLS))
+
+store-faults-record: .venv/all.stamp  ## Put what their ledger says into docs/durability.md
+	$(BIN)/python -m tests.store_faults --record
 
 bench-timing: .venv/all.stamp  ## Print what the time of a refusal tells about its reason
 	$(BIN)/python -m benchmarks.timing

@@ -30,6 +30,7 @@ from tests.storm.ledger import (
     clean_commit,
     kills_of,
     read_ledger,
+    record,
     with_record,
 )
 from tests.storm.plants import NEXT_VERSION, planting
@@ -124,7 +125,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="put what the ledger says into the page")
     given = parser.parse_args()
     if given.record:
-        RECORD.write_text(with_record(RECORD.read_text(), read_ledger(given.ledger)))
+        RECORD.write_text(with_record(RECORD.read_text(), record(read_ledger(given.ledger))))
         return 0
     return run(given.kills, given.seed, given.kills_an_era, given.ledger)
 

@@ -34,6 +34,7 @@ class StormClient(threading.Thread):
         traffic: Shared.
         port: Where the server listens now; None while there is none.
         seed: Of its choices.
+        receipts_every: Of how many items one asks for a receipt.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class StormClient(threading.Thread):
         *,
         port: Callable[[], int | None],
         seed: str,
+        receipts_every: int = RECEIPTS_EVERY,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._path = f"/v4/{invite.owner_key.hex}/create_item"
         self._key = invite.database_key.reveal().hex()
         self._promises = promises
         self._traffic = traffic
+        self._receipts_every = receipts_every
         self._port = port
         self._chance = random.Random(seed)  # noqa: S311  # a storm must repeat itself
         self._count = 0
@@ -70,13 +73,14 @@ class StormClient(threading.Thread):
     def _deliver(self, item_id: str) -> None:
         text = f"{item_id} {'x' * self._chance.randrange(LONGEST_TEXT)}"
         self._promises.texts[item_id] = text
-        headers = {} if self._count % RECEIPTS_EVERY else {"Pod-Receipt": "1"}
+        headers = {} if self._count % self._receipts_every else {"Pod-Receipt": "1"}
         payload = {"type": "Note", "id": item_id, "text": text}
         response = self._until_answered(payload, headers)
         if response is None:
             return
         self._promises.acknowledged.add(item_id)
-        if receipt := response.getheader("Pod-Receipt"):
+        # A function gives a promise in its place.
+        if receipt := response.getheader("Pod-Receipt") or response.getheader("Pod-Promise"):
             self._promises.receipts[item_id] = receipt
         if self._chance.random() < 0.1:  # a tenth is followed by something that must be refused
             self._be_refused(item_id)

@@ -20,10 +20,13 @@ from tests.storm.counting import Result
 from tests.support.server import ROOT
 
 LEDGER = ROOT / "docs" / "storm.jsonl"
+STORE_LEDGER = ROOT / "docs" / "store-faults.jsonl"
+"""Of ``tests.store_faults``."""
 RECORD = ROOT / "docs" / "durability.md"
 LINE = 120
 """Of the page."""
-BEGIN, END = "<!-- storm: made by `make storm-record` -->", "<!-- storm: end -->"
+MARKS = ("<!-- storm: made by `make storm-record` -->", "<!-- storm: end -->")
+"""Around what is quoted."""
 
 
 class Era(msgspec.Struct):
@@ -72,7 +75,7 @@ def clean_commit(root: Path = ROOT) -> str:
     Raises:
         ChangedError: Some are not.
     """
-    made_by_runs = [f":!{path.relative_to(ROOT)}" for path in (LEDGER, RECORD)]
+    made_by_runs = [f":!{path.relative_to(ROOT)}" for path in (LEDGER, STORE_LEDGER, RECORD)]
     changed = _git(root, "status", "--porcelain", "--", ".", *made_by_runs)
     if changed:
         raise ChangedError(
@@ -103,7 +106,8 @@ def kills_of(eras: Iterable[Era]) -> int:
     return sum(sum(era.kills.values()) for era in eras)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The lines of a table."""
     yield f"| {' | '.join(head)} |"
     yield f"| {' | '.join('---' for _ in head)} |"
     for row in rows:
@@ -125,7 +129,8 @@ def _row(key: tuple[str, ...], eras: Sequence[Era]) -> list[object]:
     ]
 
 
-def _counted(name: str, counters: Iterable[dict[str, int]]) -> str:
+def counted(name: str, counters: Iterable[dict[str, int]]) -> str:
+    """A sentence of what was counted, the most first."""
     total: Counter[str] = Counter()
     for counter in counters:
         total.update(counter)
@@ -143,19 +148,19 @@ def record(eras: Sequence[Era]) -> str:
         *("date", "commit", "seed", "eras", "kills", "acknowledged", "receipts", "erased", "lost"),
         "anything else wrong",
     )
-    killed = _counted("Killed", (era.kills for era in eras))
-    when = _counted("When a process of the server was killed", (era.moments for era in eras))
-    done = _counted("What the maintainer did meanwhile, and what ended well", (era.done for era in eras))
-    return "\n\n".join(["\n".join(_table(head, [*rows, in_all])), killed, when, done])
+    killed = counted("Killed", (era.kills for era in eras))
+    when = counted("When a process of the server was killed", (era.moments for era in eras))
+    done = counted("What the maintainer did meanwhile, and what ended well", (era.done for era in eras))
+    return "\n\n".join(["\n".join(table(head, [*rows, in_all])), killed, when, done])
 
 
-def quoted(page: str) -> str:
-    """What a page has between its marks."""
-    _, _, rest = page.partition(BEGIN)
-    return rest.partition(END)[0].strip()
+def quoted(page: str, marks: tuple[str, str] = MARKS) -> str:
+    """What a page has between two marks."""
+    _, _, rest = page.partition(marks[0])
+    return rest.partition(marks[1])[0].strip()
 
 
-def with_record(page: str, eras: Sequence[Era]) -> str:
-    """A page with the record put between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{record(eras)}\n\n{END}{rest.partition(END)[2]}"
+def with_record(page: str, told: str, marks: tuple[str, str] = MARKS) -> str:
+    """A page with something else between two marks."""
+    before, _, rest = page.partition(marks[0])
+    return f"{before}{marks[0]}\n\n{told}\n\n{marks[1]}{rest.partition(marks[1])[2]}"

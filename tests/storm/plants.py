@@ -15,20 +15,21 @@ from typing import Any
 
 from tests.support.server import ROOT
 
-_SITE = "from tests.storm.plants import PLANTS\nfor name in {names!r}:\n    PLANTS[name]()\n"
+_SITE = "from {module} import PLANTS\nfor name in {names!r}:\n    PLANTS[name]()\n"
 
 
-def planting(folder: Path, *names: str) -> dict[str, str]:
+def planting(folder: Path, *names: str, module: str = __name__) -> dict[str, str]:
     """The environment in which processes have these plants.
 
     Args:
         folder: For one file; made if it is not there.
         names: Of ``PLANTS``.
+        module: Whose ``PLANTS``.
     """
     if not names:
         return {}
     folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(_SITE.format(names=names))
+    (folder / "sitecustomize.py").write_text(_SITE.format(module=module, names=names))
     return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
 
 
@@ -81,7 +82,7 @@ def _answers_first() -> None:
         catch_up(self)
         return restart_wal(self)
 
-    _put(
+    put(
         WritingConnection,
         commit=commit_late,
         begin=begin_after,
@@ -103,7 +104,7 @@ def _forgets_the_log() -> None:
             path.unlink(missing_ok=True)
         return open_writer(folder, *arguments, **named)
 
-    _put(found, open_writer=open_without)
+    put(found, open_writer=open_without)
 
 
 def _copies_without_the_log() -> None:
@@ -116,7 +117,7 @@ def _copies_without_the_log() -> None:
         if source.name not in {"vault.db-wal", "log.head"}:
             copy_if_there(source, folder, copy)
 
-    _put(found, _copy_if_there=copy_some)
+    put(found, _copy_if_there=copy_some)
 
 
 def _stores(*outcomes: str) -> Callable[[], None]:
@@ -137,7 +138,7 @@ def _stores(*outcomes: str) -> Callable[[], None]:
                 self.fresh.append(Fresh(os.urandom(len(submission.name)), plain))
             return decision
 
-        _put(Deciding, _decide=decide_and_store)
+        put(Deciding, _decide=decide_and_store)
 
     return plant
 
@@ -153,10 +154,11 @@ def _erases_in_words() -> None:
             remove_request(pod, request.id)
         return True
 
-    _put(found, _await=take_back)
+    put(found, _await=take_back)
 
 
-def _put(owner: type | ModuleType, **members: object) -> None:
+def put(owner: type | ModuleType, **members: object) -> None:
+    """Put something in place of members of a class or a module, which must have them."""
     for name, member in members.items():
         assert hasattr(owner, name), "the plant names what is not there any more"
         setattr(owner, name, member)

@@ -32,6 +32,7 @@ _IMPORTED_FIRST = (
     "runpy.run_module('awslambdaric', run_name='__main__', alter_sys=True)"
 )
 """Its processes are forked; what they import is imported once."""
+_POLL_SECONDS = 0.1
 
 
 class Told(NamedTuple):
@@ -190,6 +191,15 @@ class Runtime:
         for event in events:
             self.invoke_raw(json.dumps(event).encode())
         return [self.told() for _ in events]
+
+    def ask(self, event: object) -> Told | None:
+        """Send one event; None if the process ends in place of an answer."""
+        self.invoke_raw(json.dumps(event).encode())
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._server.told.get(timeout=_POLL_SECONDS)
+            if self.process.poll() is not None:
+                return None
 
     def end(self) -> None:
         """End it at once."""

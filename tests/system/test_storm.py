@@ -274,7 +274,7 @@ def test_the_record_counts_what_was_lost_and_what_was_wrong() -> None:
     assert "| 2026-11-22 | 0123456 | s | 1 | 1,002 | 5 | 0 | 0 | 0 | 0 |" in told
     assert "| in all |  |  | 2 | 2,003 | 1,205 | 170 | 8 | 2 | 5 |" in told
     assert "Killed: writer 2,000, upgrade 3." in told
-    assert quoted(with_record(RECORD.read_text(), [bad, good])) == told
+    assert quoted(with_record(RECORD.read_text(), told)) == told
 
 
 def _git(folder: Path, *arguments: str) -> None:

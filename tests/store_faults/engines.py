@@ -1,0 +1,74 @@
+"""The stores that rounds are run against: one that imitates S3, and Ceph, whose daemons can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from tests.stores.ceph import Ceph, running_ceph
+from tests.support.stores import Keys, Store, new_bucket, running_store
+
+
+@dataclass
+class Engine:
+    """A running store.
+
+    Attributes:
+        name: And its version.
+        store: With an empty bucket.
+        endpoints: Every way to it.
+        role: What functions have.
+        daemons: What can be killed, by name; each call kills one and starts it again.
+        has_clock: Whether it refuses signatures of another time itself.
+    """
+
+    name: str
+    store: Store
+    endpoints: list[str]
+    role: Keys
+    daemons: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    has_clock: bool = False
+
+
+@contextlib.contextmanager
+def imitated() -> Iterator[Callable[[], Engine]]:
+    """moto's server in a thread: it enforces rights; its data are in memory. Each call makes a bucket."""
+    with running_store() as running:
+
+        def engine() -> Engine:
+            store = new_bucket(running)
+            name = f"moto {importlib.metadata.version('moto')}"
+            return Engine(name, store, [store.endpoint], store.role())
+
+        yield engine
+
+
+@contextlib.contextmanager
+def real(gateways: int = 2) -> Iterator[Callable[[], Engine]]:
+    """Ceph's storage daemon behind several of its gateways, on loopback. Each call makes a bucket."""
+    with running_ceph(gateways) as ceph:
+        owner = ceph.store()
+        daemons: dict[str, Callable[[], None]] = {"storage daemon": partial(_restart_osd, ceph)}
+        for number in range(gateways):
+            daemons[f"store's gateway {number + 1}"] = partial(_restart_gateway, ceph, number)
+
+        def engine() -> Engine:
+            store = new_bucket(owner)
+            return Engine(
+                f"Ceph {ceph.version()}", store, list(ceph.endpoints), store.admin, daemons, has_clock=True
+            )
+
+        yield engine
+
+
+def _restart_osd(ceph: Ceph) -> None:
+    ceph.kill_osd()
+    ceph.start_osd()
+
+
+def _restart_gateway(ceph: Ceph, number: int) -> None:
+    ceph.kill_gateway(number)
+    ceph.start_gateway(number)

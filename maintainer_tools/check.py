@@ -45,8 +45,14 @@ def _put(report: Report) -> None:
         put(f"FAIL  {clean(finding)}")
     erased = f", {report.erased} erased" if report.erased else ""
     say(f"Checked {report.items} items in {report.batches} batches{erased}.")
-    if report.findings:
-        count = len(report.findings)
-        say(f"{count} finding{'s' * (count != 1)}. Keep this pod as it is; restore a snapshot that is whole.")
-    else:
+    if not report.findings:
         put("ok")
+        return
+    count = len(report.findings)
+    say(f"{count} finding{'s' * (count != 1)}. Keep this pod as it is; restore a snapshot that is whole.")
+    if report.unreadable:
+        say(
+            f"{report.unreadable} of the items are as they were logged and nobody can read them: whoever had "
+            "taken the server over sealed them so. No snapshot has them otherwise; `erase --unreadable` "
+            "removes them."
+        )

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-import msgspec
 
 from maintainer_tools.alone import require_served
 from maintainer_tools.asking import agrees
 from maintainer_tools.carrying_out import carry_out, settle_requests
+from maintainer_tools.choosing import Chosen, Selection
 from maintainer_tools.console import clean, put_json, put_table, say
-from maintainer_tools.erased_before import ErasedBefore, erased_before
+from maintainer_tools.erased_before import ErasedBefore
 from maintainer_tools.exits import Exit
-from maintainer_tools.exporting import require_sender
-from maintainer_tools.finding import fits, the_one
 from maintainer_tools.homes import find_home
 from maintainer_tools.reading import reading
 from maintainer_tools.times import iso, now_ms
-from maintainer_tools.withdrawn import TargetState, withdrawals_of
-from vault.items import WITHDRAWAL_TYPE
-from vault.reader import Reader, StoredItem
+from maintainer_tools.unreadable import tell_unreadable
 
 _MOST_SHOWN = 20
 _NOT_REACHED = (
@@ -31,97 +26,12 @@ _NOT_REACHED = (
 )
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """What was selected.
-
-    Attributes:
-        items: In the order in which they came.
-        before: What was erased before, and is asked for by its id.
-    """
-
-    items: list[StoredItem]
-    before: list[ErasedBefore] = []
-
-
-class Selection(msgspec.Struct, frozen=True):
-    """Which items are to go; one of the three.
-
-    Attributes:
-        ids: These, as they were typed.
-        sender: Everything that came with this invite.
-        is_withdrawn: What contributors asked to have erased.
-    """
-
-    ids: tuple[str, ...]
-    sender: str | None
-    is_withdrawn: bool
-
-    def choose(self, reader: Reader) -> Choice:
-        """Find them.
-
-        Raises:
-            MissingError: There is no such item or invite.
-            click.UsageError: An id fits several.
-        """
-        require_sender(reader, self.sender)
-        if self.is_withdrawn:
-            return Choice(_withdrawn(reader))
-        if self.sender is not None:
-            return Choice([_without_values(item) for item in _all(reader) if item.slot_name == self.sender])
-        choice = _named(reader, self.ids)
-        return msgspec.structs.replace(choice, items=_with_duplicates(reader, choice.items))
-
-
-def _named(reader: Reader, ids: Sequence[str]) -> Choice:
-    candidates: dict[str, list[StoredItem]] = {wanted: [] for wanted in ids}
-    for item in reader.items():
-        for wanted, found in candidates.items():
-            if fits(item, wanted):
-                found.append(_without_values(item))
-    by_seq, before = {}, {}
-    for wanted, found in candidates.items():
-        gone = [] if found else list(erased_before(reader, wanted))
-        before.update({each.full_id: each for each in gone})
-        if not gone:
-            item = the_one(found, wanted)
-            by_seq[item.seq] = item
-    return Choice([by_seq[seq] for seq in sorted(by_seq)], list(before.values()))
-
-
-def _all(reader: Reader) -> Iterator[StoredItem]:
-    """Every item, as often as it came: what is erased is erased in each of its places."""
-    return reader.items(has_duplicates=True)
-
-
-def _with_duplicates(reader: Reader, chosen: list[StoredItem]) -> list[StoredItem]:
-    if not reader.has_duplicates():
-        return chosen
-    wanted = {(item.slot, item.id) for item in chosen}
-    return [_without_values(item) for item in _all(reader) if (item.slot, item.id) in wanted]
-
-
-def _withdrawn(reader: Reader) -> list[StoredItem]:
-    wanted = {
-        (each.item.slot, each.target_id) for each in withdrawals_of(reader) if each.state is TargetState.THERE
-    }
-    # A withdrawal says why an item is gone; who wants one gone names it.
-    return [
-        _without_values(item)
-        for item in _all(reader)
-        if (item.slot, item.id) in wanted and item.type != WITHDRAWAL_TYPE
-    ]
-
-
-def _without_values(item: StoredItem) -> StoredItem:
-    """What is needed of an item to name it: an invite's items may be many and large."""
-    return msgspec.structs.replace(item, members={"type": item.type, "id": item.id})
-
-
 @click.command("erase")
 @click.argument("home", type=click.Path(path_type=Path))
 @click.argument("item_ids", metavar="[ID]...", nargs=-1)
 @click.option("--from", "sender", metavar="INVITE", help="Erase everything that came with this invite.")
 @click.option("--withdrawn", "is_withdrawn", is_flag=True, help="Erase what contributors withdrew.")
+@click.option("--unreadable", "is_unreadable", is_flag=True, help="Erase what `export` left out.")
 @click.option("--yes", "is_agreed", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be erased, and erase nothing.")
 @click.option("--json", "is_json", is_flag=True, help="Print a line of JSON for each item, and a summary.")
@@ -131,20 +41,21 @@ def erase(
     sender: str | None,
     *,
     is_withdrawn: bool,
+    is_unreadable: bool,
     is_agreed: bool,
     is_dry: bool,
     is_json: bool,
 ) -> None:
-    """Erase items from a pod for good: by ID as for `show`, by invite, or what was withdrawn.
+    """Erase items from a pod for good: by ID as for `show`, by invite, what was withdrawn, or is unreadable.
 
     Each is replaced by a statement that you signed, and its content is gone from
     every page of the vault. A server that is running does it at your signed
     request, within seconds or when the next item comes. What left the vault
     before is not reached: snapshots, backups, exports.
     """
-    selection = Selection(item_ids, sender, is_withdrawn)
-    if (bool(item_ids), sender is not None, is_withdrawn).count(True) != 1:
-        raise click.UsageError("name the items to erase, or give one of --from and --withdrawn")
+    selection = Selection(item_ids, sender, is_withdrawn, is_unreadable)
+    if not selection.is_one:
+        raise click.UsageError("name the items to erase, or give one of --from, --withdrawn and --unreadable")
     found = find_home(home)
     require_served(found)
     with reading(home) as reader:
@@ -154,6 +65,8 @@ def erase(
         erased_ms = now_ms()
         statements = [reader.sign_erasure(item, erased_ms) for item in chosen]
         identity = reader.identity
+    if not is_unreadable:
+        tell_unreadable(reader.passed_over)
     if left:
         say(f"{left} earlier requests wait for the server: it does them when the next item comes.")
     _tell_before(choice.before, is_json=is_json)
@@ -174,7 +87,7 @@ def _tell_before(before: list[ErasedBefore], *, is_json: bool) -> None:
             put_json({"message_type": "erased before", "full_id": each.full_id, "erased": each.ms})
 
 
-def _put_chosen(chosen: list[StoredItem], *, is_json: bool) -> None:
+def _put_chosen(chosen: list[Chosen], *, is_json: bool) -> None:
     if is_json:
         for item in chosen:
             put_json({"message_type": "item", "id": item.id, "from": item.slot_name, "seq": item.seq})
@@ -191,7 +104,7 @@ def _items(count: int) -> str:
     return "1 item" if count == 1 else f"{count} items"
 
 
-def _end(chosen: list[StoredItem], state: str, *, is_json: bool) -> None:
+def _end(chosen: list[Chosen], state: str, *, is_json: bool) -> None:
     count = _items(len(chosen))
     say(
         {

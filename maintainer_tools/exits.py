@@ -23,6 +23,7 @@ class Exit(IntEnum):
     USAGE = 2
     FINDINGS = 3
     NO_CREDENTIALS = 4
+    UNREADABLE = 5
     MISSING = 10
     LOCKED = 11
     WRONG_KEY = 12
@@ -59,6 +60,7 @@ MEANINGS: Mapping[Exit, str] = MappingProxyType(
         Exit.USAGE: "the command line is wrong",
         Exit.FINDINGS: "done, with findings: check found something, or some rows were rejected",
         Exit.NO_CREDENTIALS: "the identity, or its passphrase, is needed and was not given",
+        Exit.UNREADABLE: "done, but what was sealed so that nobody can read it was left out",
         Exit.MISSING: "a file or folder that should be there is not",
         Exit.LOCKED: "another process is in the way; try again later",
         Exit.WRONG_KEY: "the key, identity or passphrase opens nothing here",

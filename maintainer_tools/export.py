@@ -19,6 +19,7 @@ from maintainer_tools.jsonl_export import FILE, write_lines
 from maintainer_tools.new_files import new_folder
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.sheets import Sheet, plan, settled, survey
+from maintainer_tools.unreadable import end_unreadable, write_manifest
 from vault.reader import Reader, StoredItem
 
 CSV, JSONL = "csv", "jsonl"
@@ -43,20 +44,26 @@ def export(
 
     JSON Lines holds every item exactly. CSV is for spreadsheets: one file a
     type, your labels as headers, texts that look like formulas with an
-    apostrophe before them. `help formats` has the details.
+    apostrophe before them. `help formats` has the details. What was sealed so
+    that nobody can read it is left out, named in DIR/unreadable.json, and ends
+    with exit code 5.
     """
     wanted = Wanted(item_type, sender, has_declarations=file_format == JSONL)
     with reading(home) as reader:
         require_sender(reader, sender)
         if out == _STDOUT:
             _to_stdout(reader, wanted, file_format)
+            end_unreadable(reader.passed_over)
             return
         with new_folder(Path(out)) as folder, _passes(reader, wanted, 1 + (file_format == CSV)) as items:
             write = _write_csv if file_format == CSV else _write_jsonl
             files = write(reader, folder, items)
+            write_manifest(folder, reader.passed_over)
     _say_what_was_written(out, files)
     if is_json:
-        put_json({"message_type": "summary", "folder": out, "files": files})
+        unreadable = reader.passed_over.count
+        put_json({"message_type": "summary", "folder": out, "files": files, "unreadable": unreadable})
+    end_unreadable(reader.passed_over)
 
 
 @contextmanager

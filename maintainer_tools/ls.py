@@ -13,6 +13,7 @@ from maintainer_tools.exporting import Wanted, line_of, require_sender
 from maintainer_tools.listing import Schema, short_id, summary
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.times import ago, iso, now_ms
+from maintainer_tools.unreadable import end_unreadable
 from vault.reader import StoredItem
 
 _LIMIT = 20
@@ -42,12 +43,17 @@ def ls(home: Path, item_type: str | None, sender: str | None, limit: int, *, is_
         schema = schema_of(reader)
     if is_json:
         sys.stdout.buffer.writelines(map(line_of, shown))
-        return
-    _put_list(shown, schema)
+    else:
+        _put_list(shown, schema)
+        _say_how_many(len(shown), total)
+    end_unreadable(reader.passed_over)
+
+
+def _say_how_many(shown: int, total: int) -> None:
     if not shown:
         say("No item fits." if total else "The pod is empty.")
-    elif len(shown) < total:
-        say(f"{len(shown)} of the pod's {total} items, newest first; --limit shows more.")
+    elif shown < total:
+        say(f"{shown} of the pod's {total} items, newest first; --limit shows more.")
 
 
 def _put_list(items: list[StoredItem], schema: Schema) -> None:

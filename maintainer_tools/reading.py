@@ -82,10 +82,9 @@ def _warn_of_rollback(home: Path, reader: Reader) -> None:
 
 
 def schema_of(reader: Reader) -> dict[str, MergedProperty]:
-    """The maintainer's schema with what each slot declared, differences settled."""
+    """The maintainer's schema with what each slot declared and can be read, differences settled."""
     config = reader.policy.config
-    views = {secrets.name: reader.own_view(number) for number, secrets in reader.slots.items()}
-    return merge(config.properties, config.labels, views)
+    return merge(config.properties, config.labels, reader.views())
 
 
 @contextmanager

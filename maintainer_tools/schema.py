@@ -14,6 +14,7 @@ from maintainer_tools.homes import Home, changing, find_home, open_identity
 from maintainer_tools.pod_toml import Property, with_properties
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.table_file import learn_file
+from maintainer_tools.unreadable import tell_unreadable
 from vault.columns import MISSING, Column
 from vault.invites import reissue
 from vault.opening import Identity
@@ -35,6 +36,7 @@ def show(home: Path, *, is_json: bool) -> None:
     """List the properties you declared and those contributors did, differences settled."""
     with reading(home) as reader:
         properties = list(schema_of(reader).values())
+        tell_unreadable(reader.passed_over)
     if is_json:
         put_json([_facts(known) for known in properties])
         return

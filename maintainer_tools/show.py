@@ -14,6 +14,7 @@ from maintainer_tools.finding import fits, the_one
 from maintainer_tools.listing import Schema, fields
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.times import iso
+from maintainer_tools.unreadable import tell_unreadable
 from vault.reader import StoredItem
 
 _MOST_NAME = 40
@@ -32,6 +33,9 @@ def show(home: Path, item_id: str, *, is_json: bool) -> None:
     """
     with reading(home) as reader:
         candidates = [item for item in reader.items() if fits(item, item_id)]
+        if not candidates:
+            # It may be one of them.
+            tell_unreadable(reader.passed_over)
         found = the_one(candidates, item_id, [] if candidates else list(erased_before(reader, item_id)))
         schema = schema_of(reader)
     if is_json:

@@ -9,6 +9,7 @@ import click
 from maintainer_tools.console import put_json, put_table, say
 from maintainer_tools.reading import reading
 from maintainer_tools.times import iso
+from maintainer_tools.unreadable import end_unreadable
 from maintainer_tools.withdrawn import TargetState, Withdrawal, withdrawals_of
 
 
@@ -26,7 +27,12 @@ def withdrawals(home: Path, *, is_json: bool) -> None:
     if is_json:
         for each in found:
             put_json(_document(each))
-        return
+    else:
+        _put(found)
+    end_unreadable(reader.passed_over)
+
+
+def _put(found: list[Withdrawal]) -> None:
     rows = [
         (f"{each.item.slot_name}/{each.target_id}", each.state, iso(each.item.ms), each.item.full_id)
         for each in found

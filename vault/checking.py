@@ -20,7 +20,7 @@ import msgspec
 
 from vault.caveats import Usage
 from vault.erasures import verify_erasure
-from vault.errors import StorageError, VaultError
+from vault.errors import DamagedError, MalformedError, StorageError, VaultError
 from vault.header import Header, item_leaves
 from vault.items import commitment, item_name, read_canonical
 from vault.keys import is_signed
@@ -61,12 +61,14 @@ class Report(msgspec.Struct):
         batches: Batches checked.
         items: Items recomputed: opened, or, if none was to be, as they are sealed.
         erased: Items whose sealed bytes were erased.
+        unreadable: Items that are as they were logged, and are no items: nobody can read them.
         findings: What is wrong, a sentence each; empty if nothing is.
     """
 
     batches: int = 0
     items: int = 0
     erased: int = 0
+    unreadable: int = 0
     findings: list[str] = msgspec.field(default_factory=list)
 
 
@@ -264,6 +266,11 @@ class _Check:
         for row, sealed in there:
             try:
                 faults = self._opened(opened.open_item(row.place, sealed), row)
+            except (DamagedError, MalformedError) as exc:
+                self.report.unreadable += 1
+                slot = opened.slot_of(row.place, sealed)
+                by = "" if slot is None else f", by {self.reader.slot_name(slot)}"
+                self.find(f"item {batch.first_seq + row.place} ({where}{by}): {exc}")
             except VaultError as exc:
                 self._refused(self._item(where, batch, row), exc)
             else:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from vault.encoding import from_le32, le32, unpae, unpae_labelled
-from vault.errors import DamagedError, MalformedError, WrongKeyError
+from vault.errors import DamagedError, FormatTooNewError, MalformedError, WrongKeyError
 from vault.header import Header
 from vault.keys import KEY_BYTES, FileKey, PodId, Secret, hkdf_sha256
 from vault.sealing import (
@@ -234,14 +234,25 @@ class OpenedBatch:
             FormatTooNewError: What it holds is of a later format.
             MalformedError: What it holds is not an item.
         """
+        canonical, slot, salt = self._parts(index, sealed)
+        if len(salt) != KEY_BYTES:
+            raise MalformedError(f"sealed item: a salt of {KEY_BYTES} bytes was expected")
+        return OpenedItem(index, canonical, from_le32(slot), salt)
+
+    def slot_of(self, index: int, sealed: bytes) -> int | None:
+        """The slot that was sealed with what may be no item; None if none was."""
+        try:
+            _, slot, _ = self._parts(index, sealed)
+            return from_le32(slot)
+        except (DamagedError, FormatTooNewError, MalformedError):
+            return None
+
+    def _parts(self, index: int, sealed: bytes) -> list[bytes]:
         try:
             opened = self._decrypt(item_nonce(index), sealed, self._aad_head + le32(index))
         except InvalidTag as exc:
             raise DamagedError(f"item {index} of a batch does not open: it was altered or moved") from exc
-        canonical, slot, salt = unpae_labelled(opened, ITEM_LABEL, 3, "sealed item")
-        if len(salt) != KEY_BYTES:
-            raise MalformedError(f"sealed item: a salt of {KEY_BYTES} bytes was expected")
-        return OpenedItem(index, canonical, from_le32(slot), salt)
+        return unpae_labelled(opened, ITEM_LABEL, 3, "sealed item")
 
     def open_items(self, sealed: Iterable[bytes | None]) -> Iterator[OpenedItem]:
         """Open the items in order; None stands for an erased one and is passed over."""

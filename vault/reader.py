@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import msgspec
 
 from vault.connection import ReadConnection, Row
 from vault.database import connect_read, read_format
 from vault.erasures import sign_erasure, verify_erasure
-from vault.errors import DamagedError, StorageError, TornError, VaultError
-from vault.header import Header, parse_header
+from vault.errors import DamagedError, MalformedError, StorageError, TornError, VaultError
+from vault.header import Header, item_leaves, parse_header
 from vault.invites import issued_slots
 from vault.items import item_name, read_canonical
 from vault.keys import FileKey, is_signed
@@ -31,14 +31,25 @@ from vault.pod import PodFolder
 from vault.policies import Policy, check_signer, load_policy, parse_policy, past_signers
 from vault.properties import Scalar, ValueType
 from vault.rows import only, typed
+from vault.sealing import MAX_SEALED_BYTES
 from vault.sqlcipher import LIBRARY_ERRORS
 from vault.torn import check_pages
-from vault.tree import Frontier, leaf_hash
+from vault.tree import Frontier, leaf_hash, root_of
 from vault.undoing import on_failure
+from vault.unreadable import PassedOver, Unreadable
 from vault.views import open_view
 
-MAX_SEALED_BYTES = 64 << 20
-"""Far more than the sealed items of one batch have: bounds what a file made by hand takes of memory."""
+
+class Placed(Protocol):
+    """What has a place in a vault."""
+
+    @property
+    def seq(self) -> int:
+        """Its place, from 1."""
+
+    @property
+    def batch(self) -> int:
+        """The batch it came with."""
 
 
 class StoredItem(msgspec.Struct, frozen=True):
@@ -139,6 +150,7 @@ class Reader:
         ledger: Its log.
         warning: What was odd about log.head, if anything.
         slots: Each slot's number to its name and keys.
+        passed_over: What could not be read, in the pass over the items that was begun last.
     """
 
     def __init__(self, folder: PodFolder, policy: Policy, identity: Identity, rows: ReadConnection) -> None:
@@ -153,6 +165,7 @@ class Reader:
         self.slots: dict[int, SlotSecrets] = {
             issued.slot.number: issued.secrets for issued in issued_slots(policy, identity)
         }
+        self.passed_over = PassedOver()
 
     def __enter__(self) -> Self:
         return self
@@ -227,14 +240,18 @@ class Reader:
         later = dict(typed(found, list[tuple[bytes, bytes]]))
         return OpenedBatch(self.identity, batch.header, batch.wraps, later)
 
+    def slot_name(self, number: int) -> str:
+        """The name of a slot's invite, or what stands for one that the policy does not know."""
+        secrets = self.slots.get(number)
+        return secrets.name if secrets else f"slot-{number}"
+
     def _stored(self, batch: StoredBatch, opened: OpenedItem) -> StoredItem:
-        secrets = self.slots.get(opened.slot)
         return StoredItem(
             seq=batch.first_seq + opened.index,
             batch=batch.number,
             ms=batch.header.ms,
             slot=opened.slot,
-            slot_name=secrets.name if secrets else f"slot-{opened.slot}",
+            slot_name=self.slot_name(opened.slot),
             members=read_canonical(opened.canonical),
         )
 
@@ -245,7 +262,8 @@ class Reader:
         take items out of it. So each batch must be signed by a log key and each
         missing item erased by a statement; and, oldest first, the batches
         together must be the log that the newest checkpoint signs. The last shows
-        only when all have been read.
+        only when all have been read. What is as it was logged and is no item is
+        passed over, and noted in ``passed_over``.
 
         Args:
             is_newest_first: Whether the newest comes first.
@@ -256,19 +274,63 @@ class Reader:
             WrongKeyError: A batch is not sealed to this identity.
             DamagedError: A batch or item was altered, is missing, or was never
                 accepted by this pod's server.
-            MalformedError: What was sealed is not an item, or an erasure no statement.
+            MalformedError: An erasure is no statement.
+            FormatTooNewError: What was sealed is of a later format.
         """
-        for batch in self._whole_batches(is_newest_first=is_newest_first):
-            opened = self.open_batch(batch)
-            rows = self.sealed_items(batch)
-            if [row.place for row in rows] != list(range(batch.header.count)):
-                raise DamagedError(f"batch {batch.number} lacks items; run `check`, and restore a snapshot")
-            self._require_erased(batch, [row for row in rows if row.sealed is None])
-            items = [self._stored(batch, item) for item in opened.open_items([row.sealed for row in rows])]
+        self.passed_over.begin()
+        for batch, rows in self._whole_rows(is_newest_first=is_newest_first):
+            items, unreadable = self._open(batch, rows)
+            for each in unreadable:
+                self.passed_over.add(each)
             if not has_duplicates:
                 again = {batch.first_seq + row.place: row.c for row in rows if row.name is None}
                 items = [item for item in items if not self._is_again(item, again.get(item.seq))]
             yield from reversed(items) if is_newest_first else items
+
+    def unreadable(self) -> Iterator[Unreadable]:
+        """Every item that is as it was logged and is no item, oldest first; raises what ``items`` does."""
+        for batch, rows in self._whole_rows(is_newest_first=False):
+            yield from self._open(batch, rows)[1]
+
+    def _whole_rows(self, *, is_newest_first: bool) -> Iterator[tuple[StoredBatch, list[SealedRow]]]:
+        """Each batch with its rows: as many as were logged, and none gone without a statement."""
+        for batch in self._whole_batches(is_newest_first=is_newest_first):
+            rows = self.sealed_items(batch)
+            if [row.place for row in rows] != list(range(batch.header.count)):
+                raise DamagedError(f"batch {batch.number} lacks items; run `check`, and restore a snapshot")
+            self._require_erased(batch, [row for row in rows if row.sealed is None])
+            yield batch, rows
+
+    def _open(self, batch: StoredBatch, rows: list[SealedRow]) -> tuple[list[StoredItem], list[Unreadable]]:
+        opened = self.open_batch(batch)
+        try:
+            found = opened.open_items([row.sealed for row in rows])
+            return [self._stored(batch, item) for item in found], []
+        except (DamagedError, MalformedError):
+            if not _are_as_logged(batch, rows):
+                raise
+        return self._open_one_by_one(batch, opened, rows)
+
+    def _open_one_by_one(
+        self, batch: StoredBatch, opened: OpenedBatch, rows: list[SealedRow]
+    ) -> tuple[list[StoredItem], list[Unreadable]]:
+        items: list[StoredItem] = []
+        unreadable: list[Unreadable] = []
+        for row in rows:
+            if row.sealed is None:
+                continue
+            try:
+                items.append(self._stored(batch, opened.open_item(row.place, row.sealed)))
+            except (DamagedError, MalformedError) as exc:
+                slot = opened.slot_of(row.place, row.sealed)
+                unreadable.append(self._unreadable(batch, row.place, slot, str(exc)))
+        return items, unreadable
+
+    def _unreadable(self, batch: StoredBatch, place: int, slot: int | None, why: str) -> Unreadable:
+        name = "" if slot is None else self.slot_name(slot)
+        return Unreadable(
+            batch.first_seq + place, batch.number, place, batch.header.ms, slot, slot_name=name, why=why
+        )
 
     def has_duplicates(self) -> bool:
         """Whether any item came twice."""
@@ -328,7 +390,7 @@ class Reader:
                 found[0][0], header=batch.header, index=row.place, digest=row.digest, signers=signers
             )
 
-    def sign_erasure(self, item: StoredItem, ms: int) -> bytes:
+    def sign_erasure(self, item: Placed, ms: int) -> bytes:
         """Sign the statement that one item was to go; nothing is erased by it yet.
 
         Args:
@@ -348,6 +410,25 @@ class Reader:
         )
         return sign_erasure(parse_header(packed), item.seq - first_seq, digest, ms, self.identity)
 
+    def views(self) -> dict[str, dict[str, ValueType]]:
+        """What each slot declared itself, by its invite's name.
+
+        A view that does not open is passed over, and noted in ``passed_over``:
+        whoever takes over the process that takes items in has the writer seal
+        one under a key of its own.
+
+        Raises:
+            DamagedError: A page fails its checks, or a row is not of its types.
+        """
+        found = typed(self.rows.execute("SELECT slot, view FROM slot"), list[tuple[int, bytes | None]])
+        sealed, views = dict(found), {}
+        for number, secrets in self.slots.items():
+            try:
+                views[secrets.name] = self._open_view(number, sealed.get(number))
+            except DamagedError as exc:
+                self.passed_over.views[secrets.name] = str(exc)
+        return views
+
     def own_view(self, slot: int) -> dict[str, ValueType]:
         """What one slot declared itself.
 
@@ -357,14 +438,26 @@ class Reader:
         found = typed(
             self.rows.execute("SELECT view FROM slot WHERE slot = ?", (slot,)), list[tuple[bytes | None]]
         )
+        return self._open_view(slot, found[0][0] if found else None)
+
+    def _open_view(self, slot: int, sealed: bytes | None) -> dict[str, ValueType]:
         secrets = self.slots.get(slot)
-        if not found or secrets is None:
+        if sealed is None or secrets is None:
             return {}
-        return open_view(found[0][0], secrets.view_key, pod_id=self.policy.pod_id, slot=slot)
+        return open_view(sealed, secrets.view_key, pod_id=self.policy.pod_id, slot=slot)
 
     def counts(self) -> tuple[int, int]:
         """Batches and items in the vault, erased ones included."""
         return self.ledger.size, self.ledger.next_seq - 1
+
+
+def _are_as_logged(batch: StoredBatch, rows: list[SealedRow]) -> bool:
+    """Whether a batch's rows are what its header names: then whoever signed that had them sealed so."""
+    header = batch.header
+    commitments, digests = [row.c for row in rows], [row.digest for row in rows]
+    leaves = item_leaves(header.pod_id, header.uid, commitments, digests)
+    are_sealed = all(row.sealed is None or hashlib.sha256(row.sealed).digest() == row.digest for row in rows)
+    return are_sealed and root_of(leaves) == header.item_root
 
 
 def _log_key(policy: Policy | None, header: Header) -> bytes | None:

@@ -264,10 +264,13 @@ class _Rebuild:
 
     def _count(self, batch: StoredBatch, rows: list[SealedRow]) -> None:
         opened = self._reader.open_batch(batch)
-        for item in opened.open_items([row.sealed for row in rows]):
-            usage = self._usage.setdefault(item.slot, Usage())
-            usage.items += 1
-            usage.bytes += len(item.canonical)
+        for row in rows:
+            # Counted too is what is no item: it is kept, and takes room.
+            slot = None if row.sealed is None else opened.slot_of(row.place, row.sealed)
+            if row.sealed is not None and slot is not None:
+                usage = self._usage.setdefault(slot, Usage())
+                usage.items += 1
+                usage.bytes += len(row.sealed) - SEALED_MORE_BYTES
 
     def _slots(self) -> list[tuple[int, int, int, bytes | None]]:
         """Counters and views: as they stand, or, where that cannot be, of the items that are kept."""

@@ -37,6 +37,8 @@ ITEM_LABEL = b"item/v1"
 DATA_KEY_BYTES = 32
 SEALED_MORE_BYTES = 99
 """A sealed item is so much longer than its canonical bytes: lengths, label, slot, salt and tag."""
+MAX_SEALED_BYTES = 64 << 20
+"""Far more than the sealed items of a batch have: bounds what one made by hand takes of a reader's memory."""
 UID_BYTES = 16
 
 Entropy = Callable[[int], bytes]
@@ -238,7 +240,7 @@ def seal_batch(
 
     Raises:
         MalformedError: No item, too many, no recipient, or a batch key that
-            was used or is for other recipients.
+            was used or is for other recipients; or more bytes than a reader takes in.
     """
     if not 1 <= len(items) <= MAX_ITEMS or not recipients:
         raise MalformedError(f"a batch has 1 to {MAX_ITEMS} items and at least one recipient")
@@ -257,6 +259,8 @@ def seal_batch(
         )
         for index, item in enumerate(items)
     ]
+    if sum(map(len, sealed)) > MAX_SEALED_BYTES:
+        raise MalformedError(f"a batch has at most {MAX_SEALED_BYTES} sealed bytes")
     digests = [hashlib.sha256(ciphertext).digest() for ciphertext in sealed]
     leaves = item_leaves(pod_id, uid, [item.c for item in items], digests)
     header = Header(

@@ -34,6 +34,7 @@ from ingest.settings import (
     DEFAULT_BODY_BYTES,
     MOST_BODY_BYTES,
     MOST_CONNECTIONS,
+    MOST_WRITERS,
     THROTTLE_PER_SECOND,
     LocalAddress,
     Settings,
@@ -77,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--idle-seconds", type=float, default=1.0, help="when an unused vault is closed")
     parser.add_argument("--max-open-vaults", type=int, default=64, help="most vaults open at once")
     parser.add_argument(
+        "--writers", type=int, default=1, help="processes that write vaults; each pod has one of them"
+    )
+    parser.add_argument(
         "--max-connections", type=int, default=MOST_CONNECTIONS, help="most connections taken at once"
     )
     parser.add_argument(
@@ -113,6 +117,8 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         parser.error(f"--max-body: 1 to {MOST_BODY_BYTES} bytes were expected")
     if min(given.body_seconds, given.header_seconds, given.idle_seconds, given.max_open_vaults) <= 0:
         parser.error("seconds and --max-open-vaults must be above 0")
+    if not 1 <= given.writers <= MOST_WRITERS:
+        parser.error(f"--writers: 1 to {MOST_WRITERS} processes were expected")
     if not 0 <= given.throttle < math.inf:
         parser.error("--throttle: 0 or more answers a second were expected")
     if given.max_connections < LEAST_CONNECTIONS:
@@ -133,6 +139,7 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         header_seconds=given.header_seconds,
         idle_seconds=given.idle_seconds,
         max_open_vaults=given.max_open_vaults,
+        writers=given.writers,
         max_connections=given.max_connections,
         throttle=given.throttle,
         trusted=trusted,

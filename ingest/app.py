@@ -29,10 +29,9 @@ from ingest.probes import METRICS_TEXT, Ask, Probes, Told
 from ingest.problems import OK, UNAVAILABLE
 from ingest.process import collect_rarely, now_ms
 from ingest.registry import Registry
-from ingest.remote_vault import RemoteVault
 from ingest.settings import LocalAddress, Settings
 from ingest.stopping import heed_signals
-from ingest.writer_process import WriterProcess
+from ingest.vaults import Vaults
 from vault.pod import PodFolder
 from vault.policies import Policy
 
@@ -164,49 +163,18 @@ class Behind(Protocol):
         """Raise PolicyError at a policy under which nothing can be taken in."""
 
 
-class _Vaults:
-    """Vaults, in a process of their own, which is started."""
-
-    def __init__(self, log: Log, measures: Measures) -> None:
-        self._log = log
-        self._measures = measures
-        self._writer = WriterProcess(time.monotonic)
-        self._writer.start()
-
-    @property
-    def is_running(self) -> bool:
-        return self._writer.is_running
-
-    async def ready(self) -> None:
-        await self._writer.ready()
-
-    async def stop(self) -> None:
-        await self._writer.stop()
-
-    def keep(self, folder: PodFolder) -> RemoteVault:
-        return RemoteVault(
-            folder,
-            self._writer.connect,
-            lambda sentence: self._log.event("vault_warning", sentence=sentence),
-            partial(self._measures.committed, folder.path),
-        )
-
-    def accept(self, policy: Policy) -> None:
-        """Any that verifies: a vault knows all that it may ask."""
-
-
 def create_app(
-    settings: Settings, log: Log, make_behind: Callable[[Log, Measures], Behind] = _Vaults
+    settings: Settings, log: Log, make_behind: Callable[[Log, Measures], Behind] | None = None
 ) -> Application:
     """Build the ASGI application of one worker.
 
     Args:
         settings: How it serves.
         log: The server's.
-        make_behind: Starts what keeps the items: a writer process with the vaults, unless given.
+        make_behind: Starts what keeps the items: writer processes with the vaults, unless given.
     """
     measures = Measures()
-    behind = make_behind(log, measures)
+    behind = (make_behind or partial(Vaults, settings.writers))(log, measures)
     registry = Registry(
         settings, behind.keep, log=log, clock=time.monotonic, now_ms=now_ms, accept=behind.accept
     )

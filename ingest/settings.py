@@ -27,6 +27,7 @@ MOST_BODY_BYTES = 5 << 20
 MOST_CONNECTIONS = 12_288
 """Unless told otherwise. A silent one costs 3 KB, one with the longest head 20 KB."""
 THROTTLE_PER_SECOND = 10.0
+MOST_WRITERS = 64
 
 
 class LocalAddress(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         header_seconds: How long a client may take to send a request's head.
         idle_seconds: How long after its last request a vault is closed and its keys are dropped.
         max_open_vaults: Most vaults open at once; each costs a thread and some MiB.
+        writers: Processes that write vaults; each costs some 30 MiB.
         max_connections: Most connections at once.
         throttle: Answers a second to one network that no key vouches for; 0 for no bound.
         trusted: Proxies whose word on a client's address is taken.
@@ -72,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     header_seconds: float = 5.0
     idle_seconds: float = 1.0
     max_open_vaults: int = 64
+    writers: int = 1
     max_connections: int = MOST_CONNECTIONS
     throttle: float = THROTTLE_PER_SECOND
     trusted: tuple[Trusted, ...] = ()

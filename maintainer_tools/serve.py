@@ -46,6 +46,12 @@ HOST, PORT = "127.0.0.1", 3030
     "--max-open-vaults", type=click.IntRange(min=1), metavar="COUNT", help="Most vaults open at once."
 )
 @click.option(
+    "--writers",
+    type=click.IntRange(min=1, max=64),
+    metavar="COUNT",
+    help="Processes that write vaults; each pod has one.",
+)
+@click.option(
     "--max-connections", type=click.IntRange(min=64), metavar="COUNT", help="Most connections at once."
 )
 @click.option("--throttle", type=float, metavar="RATE", help="Answers a second to a network without a key.")

@@ -181,7 +181,7 @@ async def test_a_commit_that_breaks_in_a_way_nobody_foresaw_fails_its_batch_only
     """The vault is closed and verified, and the next item is stored."""
     key = pod.invite().database_key.reveal().hex()
     connect = connect_to_thread(pod.clock)
-    monkeypatch.setattr("ingest.app.WriterProcess.connect", lambda _, theirs: connect(theirs))
+    monkeypatch.setattr("ingest.vaults.WriterProcess.connect", lambda _, theirs: connect(theirs))
     app = create_app(Settings(pods=(pod.folder.path,), port=1), log)
     async with Lifespan(app):
         with monkeypatch.context() as broken:

@@ -60,7 +60,7 @@ def test_a_command_line_becomes_settings(tmp_path: Path) -> None:
     pod = _pod(tmp_path / "pod")
     limits = ["--max-body", "5242880", "--body-seconds", "2.5", "--header-seconds", "3"]
     options = ["--host", "::1", "--port", "8080", "--owners", "ANY", "--idle-seconds", "4"]
-    limits += ["--max-open-vaults", "7", "--max-connections", "64"]
+    limits += ["--max-open-vaults", "7", "--max-connections", "64", "--writers", "3"]
     limits += ["--throttle", "0.5", "--trust-forwarded", "10.0.0.1", "--trust-forwarded", "fd00::/8"]
     settings = parse_settings([*options, *limits, "--log-requests", str(pod)])
 
@@ -68,6 +68,7 @@ def test_a_command_line_becomes_settings(tmp_path: Path) -> None:
     assert (settings.host, settings.port) == ("::1", 8080)
     assert settings.max_body_bytes == 5 * 1024 * 1024
     assert (settings.body_seconds, settings.header_seconds, settings.idle_seconds) == (2.5, 3, 4)
+    assert settings.writers == 3
     assert (settings.max_open_vaults, settings.max_connections, settings.throttle) == (7, 64, 0.5)
     assert [str(proxy) for proxy in settings.trusted] == ["10.0.0.1/32", "fd00::/8"]
     assert settings.is_logging_requests
@@ -80,6 +81,8 @@ def test_a_command_line_becomes_settings(tmp_path: Path) -> None:
         ["--throttle", "inf"],
         ["--throttle", "nan"],
         ["--max-connections", "10"],
+        ["--writers", "0"],
+        ["--writers", "65"],
         ["--trust-forwarded", "proxy.test"],
     ],
 )

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from ingest.writer_process import WriterProcess, _end
-from tests.support.pods import TestPod
-from tests.support.server import Server, envelope
-from tests.support.waiting import eventually, is_running
+from tests.support.pods import TestPod, new_pod
+from tests.support.server import Server, envelope, serving
+from tests.support.waiting import eventually, is_running, stop
 from vault.errors import LockedError, StorageError
 from vault.links import Invite
 from vault.locks import Lock, hold_vault
@@ -53,7 +53,7 @@ def test_items_on_their_way_when_the_writer_dies_are_told_to_try_again(
 ) -> None:
     """Stored or not, nobody knows: 503, and the same id again is safe."""
     assert _send(server, pod, invite, "before") == 200
-    os.kill(server.writer_pid, signal.SIGSTOP)
+    stop(server.writer_pid)
     key = invite.database_key.reveal().hex()
     body = envelope(key, {"type": "Note", "id": "item-1", "text": "caught"})
     with server.connect() as connection:
@@ -79,6 +79,42 @@ def test_a_writer_ends_with_its_worker(pod: TestPod, invite: Invite, server: Ser
     assert eventually(lambda: not is_running(writer))
     # Its last thread ends a moment after the process looks ended.
     _hold_soon(pod).close()
+
+
+def test_of_two_writers_each_has_its_own_pods(tmp_path: Path) -> None:
+    """One that hangs or dies is no other pod's matter; what was acknowledged is in the pod it was sent to."""
+    homes = [tmp_path / name for name in ("one", "two")]
+    for home in homes:
+        home.mkdir()
+    pods = [new_pod(home, seed=number) for number, home in enumerate(homes, start=1)]
+    invites = [pod.invite() for pod in pods]
+    paths = [pod.folder.path for pod in pods]
+    with serving(*paths, options=["--writers", "2", "--idle-seconds", "60"]) as server:
+        for pod, invite in zip(pods, invites, strict=True):
+            assert _send(server, pod, invite, "before") == 200
+        assert len(server.writer_pids) == 2
+        stop(server.writer_pids[0])
+
+        taken = [_answers_soon(server, pod, invite) for pod, invite in zip(pods, invites, strict=True)]
+
+        os.kill(server.writer_pids[0], signal.SIGKILL)
+    assert sorted(taken) == [False, True]
+    for pod, is_taken in zip(pods, taken, strict=True):
+        texts = [str(item.members["text"]) for item in pod.items()]
+        assert texts == (["before", "during"] if is_taken else ["before"])
+
+
+def _answers_soon(server: Server, pod: TestPod, invite: Invite) -> bool:
+    """Send one more item; False if nothing is answered for two seconds."""
+    body = envelope(invite.database_key.reveal().hex(), {"type": "Note", "text": "during"})
+    head = f"POST /v4/{pod.owner}/create_item HTTP/1.1\r\nHost: pod\r\nContent-Length: {len(body)}\r\n\r\n"
+    with server.connect(2.0) as connection:
+        connection.sendall(head.encode() + body)
+        try:
+            answer = connection.recv(65536)
+        except TimeoutError:
+            return False
+    return answer.startswith(b"HTTP/1.1 200 ")
 
 
 def _hold_soon(pod: TestPod) -> Lock:

@@ -102,7 +102,7 @@ async def application(pod: TestPod, write: Callable[[bytes], None]) -> AsyncIter
     """
     writer = _ThreadForProcess(connect_to_thread(pod.clock))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ingest.app.WriterProcess", lambda _: writer)
+        patch.setattr("ingest.vaults.WriterProcess", lambda _: writer)
         patch.setattr("ingest.app.now_ms", pod.clock)
         patch.setattr("ingest.app.time", SimpleNamespace(monotonic=lambda: 0.0))
         patch.setattr("ingest.app.collect_rarely", lambda: None)

@@ -140,11 +140,16 @@ class Server:
         return self.worker_pids[0]
 
     @property
-    def writer_pid(self) -> int:
-        """The process id of the worker's writer."""
+    def writer_pids(self) -> list[int]:
+        """The process ids of the worker's writers."""
         path = Path(f"/proc/{self.worker_pid}/task/{self.worker_pid}/children")
-        (pid,) = path.read_text().split()
-        return int(pid)
+        return [int(pid) for pid in path.read_text().split()]
+
+    @property
+    def writer_pid(self) -> int:
+        """The process id of the worker's one writer."""
+        (pid,) = self.writer_pids
+        return pid
 
     def connect(self, seconds: float = 30.0) -> socket.socket:
         """A raw connection."""

@@ -246,7 +246,7 @@ class _Check:
 
     def _items(self, where: str, batch: StoredBatch) -> None:
         rows = self.reader.sealed_items(batch)
-        self._tree(where, batch.header, rows)
+        is_logged = self._is_logged(where, batch.header, rows)
         self.counted += len(rows)
         there = [
             (row, row.sealed)
@@ -259,15 +259,18 @@ class _Check:
             are_there = {row.place for row, _ in there}
             self._lacking(where, batch, [row for row in rows if row.place not in are_there])
         if self.is_opening:
-            self._open(where, batch, there)
+            is_altered = len(there) < sum(row.sealed is not None for row in rows)
+            self._open(where, batch, there, is_as_logged=is_logged and not is_altered)
 
-    def _open(self, where: str, batch: StoredBatch, there: list[tuple[SealedRow, bytes]]) -> None:
+    def _open(
+        self, where: str, batch: StoredBatch, there: list[tuple[SealedRow, bytes]], *, is_as_logged: bool
+    ) -> None:
         opened = self.reader.open_batch(batch)
         for row, sealed in there:
             try:
                 faults = self._opened(opened.open_item(row.place, sealed), row)
             except (DamagedError, MalformedError) as exc:
-                self.report.unreadable += 1
+                self.report.unreadable += is_as_logged
                 slot = opened.slot_of(row.place, sealed)
                 by = "" if slot is None else f", by {self.reader.slot_name(slot)}"
                 self.find(f"item {batch.first_seq + row.place} ({where}{by}): {exc}")
@@ -291,14 +294,17 @@ class _Check:
                 else:
                     self.find(f"{item}: its sealed bytes were altered")
 
-    def _tree(self, where: str, header: Header, rows: list[SealedRow]) -> None:
+    def _is_logged(self, where: str, header: Header, rows: list[SealedRow]) -> bool:
+        """Whether the header names these rows; what is wrong is noted."""
         if len(rows) != header.count:
             self.find(f"{where}: {header.count} items were logged, {len(rows)} are here")
-            return
+            return False
         commitments, digests = [row.c for row in rows], [row.digest for row in rows]
         leaves = item_leaves(header.pod_id, header.uid, commitments, digests)
         if root_of(leaves) != header.item_root:
             self.find(f"{where}: its items are not those its header names")
+            return False
+        return True
 
     def _erased(self, where: str, batch: StoredBatch, row: SealedRow) -> None:
         self.report.erased += 1

@@ -153,6 +153,25 @@ def test_a_check_counts_and_names_them(mixed: TestPod) -> None:
     assert named == ["item 2 (batch 1, by field-team): a flat MessagePack map with text keys was expected"]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE item SET sealed = zeroblob(length(sealed)) WHERE seq = 1",
+        "UPDATE item SET c = zeroblob(32) WHERE seq = 1",
+        "DELETE FROM item WHERE seq = 6",
+    ],
+)
+def test_in_a_batch_that_was_altered_a_check_counts_none(mixed: TestPod, damage: str) -> None:
+    """A better copy may have them; nobody is told to erase them."""
+    with mixed.forging() as vault:
+        vault.execute(damage)
+
+    report = mixed.check()
+
+    assert report.unreadable == 0
+    assert any(finding.startswith("item 2 (batch 1, by field-team): ") for finding in report.findings)
+
+
 def test_erased_ones_are_no_more(mixed: TestPod) -> None:
     """A statement names a place, not an id; a check finds nothing then."""
     with mixed.reader() as reader:

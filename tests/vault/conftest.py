@@ -46,3 +46,19 @@ def grown(pod: TestPod) -> TestPod:
 def world(tmp_path: Path) -> World:
     """A pod ``infer``, its function, and what home collected."""
     return new_world(tmp_path)
+
+
+@pytest.fixture
+def varied(pod: TestPod) -> TestPod:
+    """Three batches through two slots: items 1 to 3, 4 and 5, 6."""
+    one, other = pod.slot("one"), pod.slot("other")
+    with pod.writer() as writer:
+        first = [
+            pod.submission(one, id="item-1", text="x"),
+            pod.declaration(one, "height", "Integer"),
+            pod.submission(one, id="item-3", height=3),
+        ]
+        writer.commit(pod.policy, first)
+        writer.commit(pod.policy, [pod.submission(other, id=f"item-{i}", text="y") for i in (4, 5)])
+        writer.commit(pod.policy, [pod.submission(one, id="item-6", text="z")])
+    return pod

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.support.auditing import BATCHES, POD, TEXT
+from tests.support.maintaining import put
 from tests.support.pods import TestPod, make_pod
 from vault.links import Invite
 
@@ -37,3 +40,13 @@ def pod() -> TestPod:
 def invite(pod: TestPod) -> Invite:
     """Its first invite."""
     return pod.invite("field-team")
+
+
+@pytest.fixture
+def yesterday(pod: TestPod, invite: Invite) -> Path:
+    """A copy of the pod's files after five batches; it has eight by now, of two items each."""
+    for number in range(1, BATCHES + 1):
+        put(pod, invite, *({**TEXT, "id": f"item-{number}-{place}"} for place in (1, 2)))
+        if number == 5:
+            shutil.copytree(POD, "yesterday")
+    return Path("yesterday")

@@ -2,74 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from maintainer_tools.exits import Exit
-from tests.support.maintaining import put, put_forged, run, submissions, succeed, writer_of
+from tests.support.auditing import BATCHES, POD, SEEN, TEXT, audited, fork, joined, put_back
+from tests.support.maintaining import put_forged, run, submissions, succeed, writer_of
 from tests.support.pods import TestPod
-from vault.header import parse_header
-from vault.ledger import Ledger
 from vault.links import Invite
-from vault.notes import origin_of
 from vault.policies import load_policy
-from vault.receipt_files import format_receipt_file, parse_receipt_file
-from vault.receipts import Receipt, decode_receipt, encode_receipt
-from vault.tree import Frontier, leaf_hash
 from vault.wal import FRAME_BYTES, HEADER_BYTES, PAGE_BYTES
-
-SEEN = Path("plants/seen.checkpoint")
-POD = Path("plants/pod")
-TEXT = {"type": "Note", "latinName": "x" * 700}
-BATCHES = 8
-
-
-@pytest.fixture
-def yesterday(pod: TestPod, invite: Invite) -> Path:
-    """A copy of the pod's files after five batches; it has eight by now, of two items each."""
-    for number in range(1, BATCHES + 1):
-        put(pod, invite, *({**TEXT, "id": f"item-{number}-{place}"} for place in (1, 2)))
-        if number == 5:
-            shutil.copytree(POD, "yesterday")
-    return Path("yesterday")
-
-
-def put_back(yesterday: Path, *names: str) -> None:
-    """Put some of the files back to yesterday's."""
-    for name in names:
-        shutil.copy(yesterday / name, POD / name)
-
-
-def audited(*options: str | Path) -> tuple[int, Any]:
-    """The exit code and the JSON of an audit."""
-    ended = run("audit", "plants", *options, "--json")
-    return ended.code, ended.json
-
-
-def joined(report: Any) -> str:
-    """Every finding."""
-    return "\n".join(report["findings"])
-
-
-def receipt_line(pod: TestPod, invite: Invite, item_id: str) -> bytes:
-    """An item's receipt, as it is answered; a retry is given the same."""
-    (submission,) = submissions(pod, invite, [{**TEXT, "id": item_id}])
-    writer = writer_of(pod, invite)
-    wanted = msgspec.structs.replace(submission, wants_receipt=True)
-    (answer,) = writer.commit(load_policy(pod.folder), [wanted])
-    assert writer.close()
-    assert answer.receipt
-    return answer.receipt.encode()
-
-
-def receipt_of(pod: TestPod, invite: Invite, number: int) -> Receipt:
-    """A new item's receipt."""
-    return decode_receipt(receipt_line(pod, invite, f"receipt-{number}").decode())
 
 
 @pytest.mark.usefixtures("yesterday")
@@ -328,29 +272,6 @@ def test_items_forged_by_a_thief_of_the_log_key_are_seen(pod: TestPod, invite: I
     assert closed_code == 0
 
 
-def fork(pod: TestPod, last: int) -> None:
-    """Drop the batches from ``last`` on and log another in their place, as log.key and file key allow."""
-    with pod.forging() as vault:
-        rows = vault.execute("SELECT batch, header FROM batch ORDER BY batch").fetchall()
-        frontier = Frontier()
-        for _, header in rows[: last - 1]:
-            frontier.append(leaf_hash(header))
-        ledger = Ledger(origin_of(pod.policy.pod_id, 1), frontier, 0, b"")
-        header = msgspec.structs.replace(parse_header(rows[last - 1][1]), ms=1).pack()
-        made = ledger.extend(header, 2, pod.keys.log_key)
-        vault.execute("DELETE FROM batch WHERE batch > ?", (last,))
-        vault.execute("DELETE FROM item WHERE seq > ?", (2 * last,))
-        vault.execute("DELETE FROM node WHERE (i + 1) << level > ?", (last - 1,))
-        vault.execute(
-            "UPDATE batch SET header = ?, signature = ?, checkpoint = ? WHERE batch = ?",
-            (header, pod.keys.log_key.sign(header), made.checkpoint, last),
-        )
-        for node in made.nodes:
-            vault.execute("INSERT INTO node VALUES (?, ?, ?)", node)
-        vault.execute("UPDATE slot SET bytes = bytes * ? / items, items = ?", (2 * last, 2 * last))
-    pod.folder.log_head.write_bytes(made.checkpoint)
-
-
 @pytest.mark.usefixtures("yesterday")
 def test_a_fork_is_seen_by_what_was_kept_elsewhere_alone(pod: TestPod) -> None:
     """Another time in a header, all signed anew: by itself this log is whole."""
@@ -365,161 +286,6 @@ def test_a_fork_is_seen_by_what_was_kept_elsewhere_alone(pod: TestPod) -> None:
     assert code == Exit.FINDINGS
     assert "not the one paper.checkpoint has seen at 8 batches: it was forked" in joined(report)
     assert report["witnessed"] == 0
-
-
-def test_receipts_are_upheld(pod: TestPod, invite: Invite, yesterday: Path) -> None:
-    """As header values, in marked files; an item beside them is no receipt."""
-    folder = Path("receipts")
-    folder.mkdir()
-    first, second = (receipt_of(pod, invite, number) for number in (1, 2))
-    (folder / "first").write_text(encode_receipt(first) + "\n")
-    (folder / "second.receipt").write_text(f"shared-pod-receipt/v1 receipt-2\n{encode_receipt(second)}\n")
-    (folder / "second.json").write_text("{}")
-    (folder / ".hidden").write_text("x")
-    (folder / "sub").mkdir()
-
-    code, report = audited("--receipts", folder)
-
-    assert yesterday.exists()
-    assert (code, report["findings"]) == (0, [])
-    assert (report["receipts"], report["upheld"], report["witnessed"]) == (2, 2, 10)
-    assert "Receipts: 2 of 2 name items" in " ".join(report["meaning"])
-
-
-def test_a_receipt_shows_what_was_put_back(pod: TestPod, invite: Invite, yesterday: Path) -> None:
-    """A contributor's word against a vault and its head of an earlier day."""
-    folder = Path("receipts")
-    folder.mkdir()
-    (folder / "late").write_text(encode_receipt(receipt_of(pod, invite, 1)))
-    put_back(yesterday, "vault.db", "log.head")
-
-    code, report = audited("--receipts", folder)
-
-    assert code == Exit.FINDINGS
-    assert report["findings"] == ["receipt late: the batch with its item is missing from this vault"]
-    assert (report["receipts"], report["upheld"]) == (1, 0)
-    assert not SEEN.exists()
-
-
-@pytest.fixture
-def refreshed(pod: TestPod, invite: Invite, yesterday: Path) -> Path:
-    """A folder with the receipt of an item in batch 1, refreshed to all nine batches of today."""
-    old = Path("old.json")
-    old.write_bytes(receipt_line(pod, invite, "item-1-1"))
-    receipt_of(pod, invite, 1)
-    assert run("receipt", "refresh", "plants", old).code == 0
-    folder = Path("receipts")
-    folder.mkdir()
-    old.rename(folder / "old")
-    assert yesterday.exists()
-    return folder
-
-
-def test_what_a_receipt_was_refreshed_to_is_a_witness_too(refreshed: Path) -> None:
-    """It covers more than the receipt's own checkpoint, of batch 1."""
-    code, report = audited("--receipts", refreshed)
-
-    assert (code, report["findings"]) == (0, [])
-    assert (report["upheld"], report["witnessed"]) == (1, 9)
-
-
-def test_a_refresh_shows_what_was_put_back(refreshed: Path, yesterday: Path) -> None:
-    """The receipt's item is here as ever; four batches of the log that it was refreshed in are not."""
-    put_back(yesterday, "vault.db", "log.head")
-
-    code, report = audited("--receipts", refreshed)
-
-    assert code == Exit.FINDINGS
-    (finding,) = report["findings"]
-    assert finding.startswith("receipt old: the vault holds 5 batches, receipt old has seen 9: 4 are missing")
-    assert (report["missing"], report["upheld"], report["proven"]) == (4, 0, [[1, 5]])
-    assert not SEEN.exists()
-
-
-def test_a_refresh_shows_a_fork(pod: TestPod, refreshed: Path) -> None:
-    """Batch 9 was logged anew, with another time; batch 1 and its receipt are as they were."""
-    fork(pod, 9)
-
-    code, report = audited("--receipts", refreshed)
-
-    assert code == Exit.FINDINGS
-    assert "not the one receipt old has seen at 9 batches: it was forked" in joined(report)
-    assert report["witnessed"] == 1
-
-
-def test_a_refresh_that_does_not_hold_upholds_nothing(refreshed: Path) -> None:
-    """Nor does it hide behind the receipt before it."""
-    file = parse_receipt_file((refreshed / "old").read_bytes())
-    (refresh,) = file.refreshes
-    altered = msgspec.structs.replace(refresh, consistency=(bytes(32), *refresh.consistency[1:]))
-    (refreshed / "old").write_bytes(
-        format_receipt_file(msgspec.structs.replace(file, refreshes=(refresh, altered)))
-    )
-
-    code, report = audited("--receipts", refreshed)
-
-    assert code == Exit.FINDINGS
-    assert report["findings"][0].startswith("receipt old: ")
-    assert report["upheld"] == 0
-
-
-@pytest.mark.parametrize(
-    ("sql", "finding"),
-    [
-        (
-            "UPDATE item SET c = zeroblob(32) WHERE seq = 17",
-            "its item is missing from this vault, or was replaced",
-        ),
-        ("DELETE FROM item WHERE seq = 17", "its item is missing from this vault, or was replaced"),
-        ("UPDATE batch SET header = x'00' WHERE batch = 9", "its batch has another header"),
-    ],
-)
-@pytest.mark.usefixtures("yesterday")
-def test_a_receipt_shows_what_was_altered(pod: TestPod, invite: Invite, sql: str, finding: str) -> None:
-    """The item, or its batch."""
-    folder = Path("receipts")
-    folder.mkdir()
-    (folder / "one").write_text(encode_receipt(receipt_of(pod, invite, 1)))
-    with pod.forging() as vault:
-        vault.execute(sql)
-
-    code, report = audited("--receipts", folder)
-
-    assert code == Exit.FINDINGS
-    assert f"receipt one: {finding}" in joined(report)
-
-
-def test_a_receipt_of_a_fork_is_no_receipt_of_this_log(pod: TestPod, invite: Invite, yesterday: Path) -> None:
-    """The header is here, at another place of the log."""
-    folder = Path("receipts")
-    folder.mkdir()
-    receipt = receipt_of(pod, invite, 1)
-    ledger = Ledger(origin_of(pod.policy.pod_id, 1), Frontier(), 1, b"")
-    made = ledger.extend(receipt.header, 1, pod.keys.log_key)
-    forked = msgspec.structs.replace(receipt, batch=1, log_path=(), checkpoint=made.checkpoint)
-    (folder / "forked").write_text(encode_receipt(forked))
-
-    code, report = audited("--receipts", folder)
-
-    assert yesterday.exists()
-    assert code == Exit.FINDINGS
-    assert "receipt forked: the vault's log is not the one receipt forked has seen at 1 batches" in joined(
-        report
-    )
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff", b"AAAA", base64.b64encode(b"c2sp.org/tlog-proof@v1\n")])
-@pytest.mark.usefixtures("yesterday")
-def test_what_is_no_receipt_is_named(content: bytes) -> None:
-    """Any file may lie in the folder."""
-    Path("receipts").mkdir()
-    Path("receipts/bad\x1b[31m").write_bytes(content)
-
-    code, report = audited("--receipts", "receipts")
-
-    assert code == Exit.FINDINGS
-    assert report["findings"][0].startswith("receipt bad\\x1b[31m: ")
-    assert report["upheld"] == 0
 
 
 @pytest.mark.usefixtures("yesterday")

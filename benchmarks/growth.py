@@ -35,9 +35,10 @@ import msgspec
 
 from benchmarks import load
 from benchmarks.commands import Cost, run_command
-from benchmarks.ingest import CLOSE_SECONDS, await_closed, fdatasync_ms, free_port, running
+from benchmarks.ingest import CLOSE_SECONDS, await_closed, fdatasync_ms, running
 from benchmarks.pods import Pod, make_body, make_pod
 from ingest.vault_thread import OpenVault, Tools
+from tests.support.ports import free_port
 from vault.founding import POD_FOLDER
 from vault.inspecting import inspect
 from vault.items import parse_item, server_id

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from benchmarks import load
 from benchmarks.pods import ITEM_BYTES, Pod, make_body, make_pod
+from tests.support.ports import free_port
 from vault.errors import LockedError
 from vault.locks import hold_vault
 from vault.pod import PodFolder
@@ -49,13 +50,6 @@ class Run(NamedTuple):
 
     load: load.Load
     cpu_us: float
-
-
-def free_port() -> int:
-    """A port nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def await_listening(port: int) -> None:

@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import load
-from benchmarks.ingest import free_port, running
+from benchmarks.ingest import running
 from benchmarks.pods import found_pod, key_of, make_body
 from ingest.settings import DEFAULT_BODY_BYTES
+from tests.support.ports import free_port
 from vault.pod import PodFolder
 
 CONNECTIONS = 64

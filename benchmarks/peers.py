@@ -25,8 +25,9 @@ from http import HTTPStatus
 from pathlib import Path
 
 from benchmarks import load
-from benchmarks.ingest import Target, await_listening, free_port, measure, report, running
+from benchmarks.ingest import Target, await_listening, measure, report, running
 from benchmarks.pods import make_body, make_payload, make_pod
+from tests.support.ports import free_port
 
 CONNECTIONS = (1, 64)
 OPEN, INVITED, INVITES = "open", "invited", "invites"

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.commands import run_command
-from benchmarks.ingest import fdatasync_ms, free_port, running
+from benchmarks.ingest import fdatasync_ms, running
 from benchmarks.pods import Pod, make_body, make_pod
+from tests.support.ports import free_port
 from vault.items import parse_item, server_id
 from vault.keys import DatabaseKey
 from vault.pod import load_log_key

@@ -46,9 +46,10 @@ import msgspec
 
 from benchmarks import load
 from benchmarks.commands import Cost, run_command
-from benchmarks.ingest import await_closed, free_port, processes, running
+from benchmarks.ingest import await_closed, processes, running
 from benchmarks.open_loop import OK, OpenLoop, Target
 from benchmarks.pods import Pod, make_body, make_pod
+from tests.support.ports import free_port
 from vault.undoing import on_failure
 
 ROOT = Path(__file__).parents[1]

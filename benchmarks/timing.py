@@ -27,8 +27,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.ingest import free_port, running
+from benchmarks.ingest import running
 from benchmarks.pods import found_pod, key_of
+from tests.support.ports import free_port
 from vault.invites import publish, revoke
 from vault.pod import PodFolder
 

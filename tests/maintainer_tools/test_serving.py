@@ -8,7 +8,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -20,16 +19,10 @@ import pytest
 
 from tests.support.maintaining import run, succeed
 from tests.support.pods import TestPod, make_pod
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port
 
 
 class _Running:
@@ -67,7 +60,7 @@ class _Running:
 
 @contextlib.contextmanager
 def _running(*arguments: str | Path) -> Iterator[_Running]:
-    running = _Running(*arguments, port=_free_port())
+    running = _Running(*arguments, port=free_port())
     try:
         running.wait_until_ready()
         yield running

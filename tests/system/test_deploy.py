@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import pwd
-import random
 import re
 import shlex
 import shutil
@@ -31,6 +30,7 @@ from tests.support.certificates import self_signed
 from tests.support.deploying import Deployed, deploy
 from tests.support.maintaining import run, succeed
 from tests.support.pods import TestPod, make_pod, new_pod
+from tests.support.ports import free_port
 from tests.support.server import ROOT, Response, envelope, serving
 from tests.support.stores import new_bucket, running_store
 
@@ -62,14 +62,6 @@ def _snippet(language: str) -> str:
     found = re.findall(rf"```{language}\n(.*?)```", DEPLOY, re.DOTALL)
     assert len(found) == 1
     return str(found[0])
-
-
-def _free_port() -> int:
-    """One that is free, and that nobody is given who asks for any."""
-    while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311  # no secret
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 # The unit
@@ -245,7 +237,7 @@ def test_a_gateways_unit_holds_no_secret_and_lets_nothing_be_written(
 def test_a_gateways_unit_runs_one(site: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its command line and its variables, the credentials laid where systemd lays them."""
     monkeypatch.chdir(tmp_path)
-    invite, port = site.invite(), _free_port()
+    invite, port = site.invite(), free_port()
     settings = _settings(_of_a_gateway(site, "--port", str(port)))
     given = tmp_path / "given"
     given.mkdir()
@@ -351,7 +343,7 @@ def test_what_the_image_starts_serves_a_folder_of_pods(tmp_path: Path) -> None:
     (tmp_path / "pods").mkdir()
     make_pod(tmp_path / "pods" / "birds")
     given = dict(_instructions())
-    entry, public, probes = json.loads(given["ENTRYPOINT"])[1:], _free_port(), _free_port()
+    entry, public, probes = json.loads(given["ENTRYPOINT"])[1:], free_port(), free_port()
     words = [word.replace("9464", str(probes)) for word in entry]
     started = subprocess.Popen(
         [sys.executable, "-m", "maintainer_tools", *words, "--port", str(public), str(tmp_path / "pods")],
@@ -476,7 +468,7 @@ def _ask(port: int, method: str, path: str, body: bytes | None = None) -> Respon
 @pytest.mark.parametrize("name", PROXIES)
 def test_items_go_through_the_proxy_and_large_bodies_do_not(name: str, pod: TestPod, tmp_path: Path) -> None:
     """TLS outside, the two calls, CORS and receipts inside; what is too large ends at the edge."""
-    key, port = pod.invite().database_key.reveal().hex(), _free_port()
+    key, port = pod.invite().database_key.reveal().hex(), free_port()
     path = f"/v4/{pod.owner}/create_item"
     large = envelope(key, {"type": "Note", "text": "x" * 900_000})
     with serving(pod.folder.path) as server, PROXIES[name](tmp_path, port, server.port):
@@ -497,7 +489,7 @@ def test_items_go_through_the_proxy_and_large_bodies_do_not(name: str, pod: Test
 @pytest.mark.parametrize("name", PROXIES)
 def test_no_address_of_a_client_is_passed_on(name: str, tmp_path: Path) -> None:
     """Neither the real one nor the one a client claims."""
-    port, echo = _free_port(), _Echo()
+    port, echo = free_port(), _Echo()
     with PROXIES[name](tmp_path, port, echo.port):
         assert _ask(port, "POST", "/v4/x/create_item", b"{}").status == 200
     echo.close()
@@ -511,7 +503,7 @@ def test_no_address_of_a_client_is_passed_on(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PROXIES)
 def test_a_proxy_that_is_to_be_trusted_names_the_client_and_nobody_else(name: str, tmp_path: Path) -> None:
     """In one header, once; what the client claims of itself is gone."""
-    port, echo = _free_port(), _Echo()
+    port, echo = free_port(), _Echo()
     with PROXIES[name](tmp_path, port, echo.port, is_forwarding=True):
         assert _ask(port, "POST", "/v4/x/create_item", b"{}").status == 200
     echo.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from maintainer_tools.console import clean, put_json, put_table, say
 from maintainer_tools.erased_before import ErasedBefore
 from maintainer_tools.exits import Exit
 from maintainer_tools.homes import find_home
+from maintainer_tools.left_in_store import keys_in_store
 from maintainer_tools.reading import reading
 from maintainer_tools.times import iso, now_ms
 from maintainer_tools.unreadable import tell_unreadable
@@ -51,7 +53,8 @@ def erase(
     Each is replaced by a statement that you signed, and its content is gone from
     every page of the vault. A server that is running does it at your signed
     request, within seconds or when the next item comes. What left the vault
-    before is not reached: snapshots, backups, exports.
+    before is not reached: snapshots, backups, exports; and what came through a
+    function lies in its object store too, under the keys that are listed.
     """
     selection = Selection(item_ids, sender, is_withdrawn, is_unreadable)
     if not selection.is_one:
@@ -62,6 +65,7 @@ def erase(
         left = settle_requests(found.pod, reader)
         choice = selection.choose(reader)
         chosen = choice.items
+        objects = keys_in_store(reader, chosen)
         erased_ms = now_ms()
         statements = [reader.sign_erasure(item, erased_ms) for item in chosen]
         identity = reader.identity
@@ -70,7 +74,8 @@ def erase(
     if left:
         say(f"{left} earlier requests wait for the server: it does them when the next item comes.")
     _tell_before(choice.before, is_json=is_json)
-    _put_chosen(chosen, is_json=is_json)
+    _put_chosen(chosen, objects, is_json=is_json)
+    _tell_left(objects)
     if not chosen or is_dry:
         _end(chosen, "nothing" if not chosen else "dry run", is_json=is_json)
         return
@@ -87,10 +92,11 @@ def _tell_before(before: list[ErasedBefore], *, is_json: bool) -> None:
             put_json({"message_type": "erased before", "full_id": each.full_id, "erased": each.ms})
 
 
-def _put_chosen(chosen: list[Chosen], *, is_json: bool) -> None:
+def _put_chosen(chosen: list[Chosen], objects: Mapping[int, str], *, is_json: bool) -> None:
     if is_json:
         for item in chosen:
-            put_json({"message_type": "item", "id": item.id, "from": item.slot_name, "seq": item.seq})
+            facts = {"message_type": "item", "id": item.id, "from": item.slot_name, "seq": item.seq}
+            put_json({**facts, **({"object": objects[item.seq]} if item.seq in objects else {})})
         return
     is_cut = sys.stdout.isatty() and len(chosen) > _MOST_SHOWN
     shown = chosen[:_MOST_SHOWN] if is_cut else chosen
@@ -98,6 +104,19 @@ def _put_chosen(chosen: list[Chosen], *, is_json: bool) -> None:
         put_table(("ID", "TYPE", "RECEIVED"), [(item.full_id, item.type, iso(item.ms)) for item in shown])
     if is_cut:
         say(f"... and {len(chosen) - len(shown)} more.")
+
+
+def _tell_left(objects: Mapping[int, str]) -> None:
+    keys = sorted(set(objects.values()))
+    if not keys:
+        return
+    say(f"{_items(len(keys))} came through a function: its store holds them too, sealed, under these keys.")
+    for key in keys[:_MOST_SHOWN]:
+        say(f"  {key}")
+    if len(keys) > _MOST_SHOWN:
+        say(f"  ... and {len(keys) - _MOST_SHOWN} more; --dry-run --json lists them all before.")
+    say("Nothing of ours may delete there. Remove every version of each, and put an empty object with the")
+    say("same tags in its place, or its id is free again: docs/serverless.md, Erase, has the commands.")
 
 
 def _items(count: int) -> str:

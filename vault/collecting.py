@@ -127,7 +127,7 @@ class _Planning:
             return Quarantined(
                 key, Reason.CONFLICT, "the vault has another item under its id; that one stays"
             )
-        if self._is_erased(rows, row.name):
+        if _is_erased(rows, row.name):
             return Quarantined(key, Reason.ERASED, "its item was erased; remove it from the store too")
         return None
 
@@ -142,11 +142,6 @@ class _Planning:
             return self._by_name[name]
         found = typed(rows.execute("SELECT c FROM item WHERE name = ?", (name,)), list[tuple[bytes]])
         return found[0][0] if found else None
-
-    def _is_erased(self, rows: Rows, name: bytes) -> bool:
-        return bool(
-            rows.execute("SELECT 1 FROM erasure WHERE seq = (SELECT seq FROM item WHERE name = ?)", (name,))
-        )
 
     def _over_limit(self, rows: Rows, examined: Examined) -> str | None:
         state, caveats = self._state(rows, examined.slot.number), examined.slot.caveats
@@ -177,6 +172,13 @@ class _Planning:
             )
             self._revisions[policy.revision] = found[0][0] if found else None
         return self._revisions[policy.revision]
+
+
+def _is_erased(rows: Rows, name: bytes) -> bool:
+    # A writer's connection reads no sealed item, not even whether there is one.
+    return bool(
+        rows.execute("SELECT 1 FROM erasure WHERE seq = (SELECT seq FROM item WHERE name = ?)", (name,))
+    )
 
 
 class Collector:
@@ -222,6 +224,10 @@ class Collector:
             return False
         headers = typed(rows.execute(_BATCH_OF, found[0]), list[tuple[bytes]])
         return any(parse_header(header).log_key_hash in self._function_hashes for (header,) in headers)
+
+    def is_erased(self, name: bytes) -> bool:
+        """Whether the vault had an item of this name, and its maintainer erased it."""
+        return self._writer.ask(lambda rows: _is_erased(rows, name))
 
     def take(self, segments: Sequence[Examined]) -> list[Quarantined]:
         """Put segments into the vault, in one transaction; durable when this returns.

@@ -81,6 +81,22 @@ def find_by_name(rows: Rows, name: bytes) -> Whereabouts | None:
     return Whereabouts(seq, seq - first_seq, bool(is_erased), c, digest, header)
 
 
+def header_with(rows: Rows, seq: int) -> bytes:
+    """The packed header of the batch that an item came with.
+
+    Args:
+        rows: The vault.
+        seq: Of an item that is there.
+
+    Raises:
+        DamagedError: A page fails its checks, or there is no such batch.
+    """
+    batch = typed(rows.execute(_BATCH_WITH, (seq,)), list[tuple[int, bytes]])
+    if not batch:
+        raise DamagedError(f"item {seq} stands before every batch; run `check`, and restore a snapshot")
+    return batch[0][1]
+
+
 def find_by_place(rows: Rows, uid: bytes, index: int) -> Whereabouts | None:
     """Find the item at a place of a batch; None if this vault has none there.
 

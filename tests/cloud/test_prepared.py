@@ -191,3 +191,59 @@ def test_the_templates_role_is_enough_and_opens_nothing(
         with pytest.raises(ClientError) as told:
             ask()
         assert told.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_what_was_erased_stays_so_and_can_be_taken_out_of_the_store(
+    site: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`erase` names the object; done as docs/serverless.md says, its bytes are gone, its id stays taken."""
+    client, bucket = site.store.client(), site.store.bucket
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    site.deploy()
+    invite = site.invite("field-team")
+    function = site.deploy()
+    answers = [site.send(function, invite, id=f"item-{number}", text="x") for number in range(2)]
+    assert collected(site.store, monkeypatch) == ["item-0", "item-1"]
+    address = str(site.store.address())
+
+    erased, summary = map(json.loads, succeed("erase", "plants", "item-0", "--yes", "--json").lines)
+    key = PREFIX + erased["object"]
+    assert key in site.store.keys_of_objects()
+    assert summary["state"] == "erased"
+    assert collected(site.store, monkeypatch) == ["item-1"]
+    assert succeed("collect", "plants", "--from", address, "--again", "--json").json["collected_before"] == 2
+    assert [json.loads(line)["id"] for line in succeed("ls", "plants", "--json").lines] == ["item-1"]
+
+    tags = client.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+    versions = client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
+    for version in versions:
+        client.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
+    client.put_object(Bucket=bucket, Key=key, IfNoneMatch="*")
+    client.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": tags})
+
+    (left,) = client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
+    assert left["Size"] == 0
+    assert site.send(function, invite, id="item-0", text="x") == answers[0]
+    assert site.send(function, invite, id="item-0", text="y")["statusCode"] == 409
+    ended = succeed("collect", "plants", "--from", address, "--again", "--json")
+    assert (ended.json["collected_before"], ended.json["quarantined"]) == (2, 0)
+    assert [json.loads(line)["id"] for line in succeed("ls", "plants", "--json").lines] == ["item-1"]
+
+
+def test_an_id_that_was_freed_in_the_store_stays_erased_at_home(
+    site: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its object deleted and nothing put in its place: what comes under it is told 200, and is not taken."""
+    site.deploy()
+    invite = site.invite("field-team")
+    function = site.deploy()
+    assert site.send(function, invite, id="item-0", text="x")["statusCode"] == 200
+    assert collected(site.store, monkeypatch) == ["item-0"]
+    assert "came through a function" in succeed("erase", "plants", "item-0", "--yes").err
+    for content, reason in (("x", "erased"), ("y", "conflict")):
+        for key in site.store.keys_of_objects():
+            site.store.client().delete_object(Bucket=site.store.bucket, Key=key)
+        assert site.send(function, invite, id="item-0", text=content)["statusCode"] == 200
+        ended = run("collect", "plants", "--from", str(site.store.address()), "--again", "--json")
+        assert (ended.code, json.loads(ended.lines[0])["reason"]) == (3, reason)
+        assert succeed("ls", "plants", "--json").lines == []

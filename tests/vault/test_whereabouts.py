@@ -9,9 +9,10 @@ import pytest
 from tests.support.pods import TestPod, new_pod
 from tests.vault.test_erasing import statements_of
 from vault.errors import DamagedError
+from vault.header import parse_header
 from vault.items import item_name
 from vault.policies import past_signers
-from vault.whereabouts import erased_ms, find_by_name, find_by_place, is_erased_by_name
+from vault.whereabouts import erased_ms, find_by_name, find_by_place, header_with, is_erased_by_name
 
 
 @pytest.fixture
@@ -79,3 +80,15 @@ def test_an_erased_item_whose_statement_was_taken_out_is_lost(pod: TestPod) -> N
         assert place
         with pytest.raises(DamagedError, match="gone without a statement"):
             erased_ms(reader.rows, place, past_signers(pod.policy))
+
+
+def test_the_header_of_an_items_batch_is_found(pod: TestPod) -> None:
+    """By its place; before every batch there is none."""
+    slot = pod.slot("other")
+    with pod.writer() as writer:
+        writer.commit(pod.policy, [pod.submission(slot, id="item-2", text="x")])
+    with pod.reader() as reader:
+        headers = [header_with(reader.rows, seq) for seq in (1, 2, 3)]
+        assert [parse_header(header).count for header in headers] == [2, 2, 1]
+        with pytest.raises(DamagedError, match="before every batch"):
+            header_with(reader.rows, 0)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from benchmarks.growth import Growth, Milestone, cpu_ratio, ratio
+from benchmarks.growth_record import Growth, Milestone, cpu_ratio, ratio
 
 ROOT = Path(__file__).parents[1]
 RECORDS = (ROOT / "docs" / "growth.json", ROOT / "docs" / "growth-random.json")

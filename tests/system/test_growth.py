@@ -10,18 +10,8 @@ import pytest
 
 from benchmarks.chart import CHART, draw, read_records, records_there
 from benchmarks.commands import Cost
-from benchmarks.growth import (
-    COMMANDS,
-    RESULTS,
-    Growth,
-    Milestone,
-    Run,
-    Sample,
-    Scale,
-    milestones_up_to,
-    ratio,
-    sample_points,
-)
+from benchmarks.growth import COMMANDS, RESULTS, Run, Scale, milestones_up_to, sample_points
+from benchmarks.growth_record import Growth, Milestone, Sample, ratio
 
 SVG = "{http://www.w3.org/2000/svg}"
 SMALL = Scale(rounds=1, samples=1, openings=2, deaths=1, frames=20, served=1)

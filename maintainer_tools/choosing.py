@@ -11,7 +11,8 @@ from maintainer_tools.exporting import require_sender
 from maintainer_tools.finding import fits, the_one
 from maintainer_tools.withdrawn import TargetState, withdrawals_of
 from vault.items import WITHDRAWAL_TYPE
-from vault.reader import Reader, StoredItem
+from vault.reader import Reader
+from vault.stored import StoredItem
 from vault.unreadable import Unreadable
 
 NO_ITEM = "(unreadable)"

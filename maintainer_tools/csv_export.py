@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 from maintainer_tools.exporting import open_new
 from maintainer_tools.sheets import Sheet
 from vault.errors import DamagedError
-from vault.reader import StoredItem
+from vault.stored import StoredItem
 
 _MOST_OPEN_FILES = 64
 """Types are the contributors' choice; files open at once are not."""

@@ -20,7 +20,8 @@ from maintainer_tools.new_files import new_folder
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.sheets import Sheet, plan, settled, survey
 from maintainer_tools.unreadable import end_unreadable, write_manifest
-from vault.reader import Reader, StoredItem
+from vault.reader import Reader
+from vault.stored import StoredItem
 
 CSV, JSONL = "csv", "jsonl"
 _STDOUT = "-"

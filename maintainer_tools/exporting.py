@@ -16,7 +16,8 @@ from maintainer_tools.console import json_line
 from vault.errors import MissingError
 from vault.files import PRIVATE_FILE
 from vault.items import SCHEMA_TYPE
-from vault.reader import Reader, StoredItem
+from vault.reader import Reader
+from vault.stored import StoredItem
 
 ReadItems = Callable[[], Iterable[StoredItem]]
 """Begins a new pass over the items to export."""

@@ -11,7 +11,7 @@ from maintainer_tools.erased_before import ErasedBefore
 from maintainer_tools.listing import ID_END
 from maintainer_tools.times import iso
 from vault.errors import MissingError
-from vault.reader import StoredItem
+from vault.stored import StoredItem
 
 _MOST_CANDIDATES = 10
 

@@ -9,7 +9,7 @@ import msgspec
 
 from maintainer_tools.exporting import line_of, open_new
 from vault.errors import DamagedError
-from vault.reader import StoredItem
+from vault.stored import StoredItem
 
 FILE = "items.jsonl"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from maintainer_tools.cells import is_midnight, plain
 from maintainer_tools.console import shortened
 from vault.properties import BASE_PROPERTIES, ValueType
-from vault.reader import StoredItem
 from vault.schema import MergedProperty
+from vault.stored import StoredItem
 
 ID_END = 8
 """How much of a long id a list shows: its end. The beginning of many ids is the time."""

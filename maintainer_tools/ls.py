@@ -14,7 +14,7 @@ from maintainer_tools.listing import Schema, short_id, summary
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.times import ago, iso, now_ms
 from maintainer_tools.unreadable import end_unreadable
-from vault.reader import StoredItem
+from vault.stored import StoredItem
 
 _LIMIT = 20
 

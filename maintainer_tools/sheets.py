@@ -16,8 +16,8 @@ import msgspec
 from maintainer_tools.cells import cell, escaped, is_midnight
 from maintainer_tools.times import iso
 from vault.properties import BASE_PROPERTIES, Scalar, ValueType
-from vault.reader import StoredItem
 from vault.schema import MergedProperty, settle
+from vault.stored import StoredItem
 
 _ALWAYS = ("id", "from", "received")
 _DATES = ("dateCreated", "dateModified")

@@ -15,7 +15,7 @@ from maintainer_tools.listing import Schema, fields
 from maintainer_tools.reading import reading, schema_of
 from maintainer_tools.times import iso
 from maintainer_tools.unreadable import tell_unreadable
-from vault.reader import StoredItem
+from vault.stored import StoredItem
 
 _MOST_NAME = 40
 """Widest column of names; a longer name pushes its own value to the right."""

@@ -13,7 +13,8 @@ from enum import StrEnum
 import msgspec
 
 from vault.items import TARGET, WITHDRAWAL_TYPE, is_item_id, item_name
-from vault.reader import Reader, StoredItem
+from vault.reader import Reader
+from vault.stored import StoredItem
 from vault.whereabouts import is_erased_by_name
 
 

@@ -31,10 +31,11 @@ from vault.errors import (
 )
 from vault.ledger import node_at
 from vault.notes import Checkpoint, epoch_of
-from vault.reader import Reader, StoredBatch
+from vault.reader import Reader
 from vault.receipt_files import ReceiptFile, verify_receipt_file
 from vault.receipts import Receipt
 from vault.rows import typed
+from vault.stored import StoredBatch
 from vault.tree import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash
 from vault.witness import History, Witness, compare, kept_batches, read_witness
 

@@ -28,9 +28,10 @@ from vault.ledger import node_at
 from vault.notes import Checkpoint, origin_of, verify_checkpoint
 from vault.opening import OpenedItem, sealed_by_kid
 from vault.policies import Policy, parse_policy, past_signers
-from vault.reader import Reader, SealedRow, StoredBatch
+from vault.reader import Reader
 from vault.rows import only, typed
 from vault.sealing import SEALED_MORE_BYTES
+from vault.stored import SealedRow, StoredBatch
 from vault.tree import Frontier, Node, leaf_hash, root_of
 
 Progress = Callable[[int], None]

@@ -29,10 +29,11 @@ from vault.ledger import Extension, Ledger
 from vault.notes import Checkpoint, origin_of, sign_checkpoint
 from vault.page_one import verify_page_one
 from vault.policies import Policy, parse_policy
-from vault.reader import Reader, SealedRow, StoredBatch
+from vault.reader import Reader
 from vault.rows import only, typed
 from vault.sealing import SEALED_MORE_BYTES
 from vault.sqlcipher import open_keyed
+from vault.stored import SealedRow, StoredBatch
 from vault.tree import EMPTY_ROOT, Frontier, leaf_hash
 
 T = TypeVar("T")

@@ -27,7 +27,8 @@ from vault.checking import check_vault
 from vault.errors import VaultError
 from vault.ledger import read_log_head
 from vault.pod import PodFolder
-from vault.reader import Reader, StoredItem, open_reader
+from vault.reader import Reader, open_reader
+from vault.stored import StoredItem
 from vault.witness import Witness, read_witness
 
 FILES = {path.name: path.read_bytes() for path in sorted((TESTDATA / "vaults/files").iterdir())}

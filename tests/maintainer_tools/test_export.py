@@ -23,7 +23,7 @@ from vault.columns import Column, learn_columns, parse_cell
 from vault.errors import DamagedError
 from vault.links import Invite
 from vault.properties import Scalar
-from vault.reader import StoredItem
+from vault.stored import StoredItem
 
 PENGUINS = Path(__file__).parents[1] / "data" / "penguins-raw.csv"
 DECLARATION = {"type": "ItemPropertySchema", "itemType": "Note", "propertyName": "text", "valueType": "Text"}

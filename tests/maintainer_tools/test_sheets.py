@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from maintainer_tools.sheets import Sheet, plan, settled, survey
 from vault.properties import ValueType
-from vault.reader import StoredItem
 from vault.schema import merge
+from vault.stored import StoredItem
 
 DAY = 86_400_000
 NOON = DAY // 2

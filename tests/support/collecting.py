@@ -15,8 +15,8 @@ from vault.locks import hold_vault
 from vault.policies import Policy
 from vault.policy_history import History, policy_pairs
 from vault.properties import ValueType
-from vault.reader import StoredItem
 from vault.slots import OpenedSlot
+from vault.stored import StoredItem
 
 
 @dataclass

@@ -30,13 +30,14 @@ from vault.locks import Patience, hold_vault
 from vault.pod import PodFolder
 from vault.policies import Policy, load_policy, parse_policy
 from vault.properties import Scalar, ValueType
-from vault.reader import Reader, StoredItem, open_reader
+from vault.reader import Reader, open_reader
 from vault.receipts import VerifiedReceipt, decode_receipt, verify_receipt
 from vault.sealing import Entropy
 from vault.slots import OpenedSlot, lookup_of, open_slot
 from vault.snapshot import private_snapshot
 from vault.sqlcipher import Connection, open_keyed
 from vault.store import Writer, open_writer
+from vault.stored import StoredItem
 from vault.submissions import Answer, Submission, submit
 
 POD_TOML = 'format = 1\nowner_key = "{owner}"\nname = "Test pod"\npolicy = "{policy}"\n{more}'

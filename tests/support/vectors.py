@@ -13,7 +13,7 @@ from _pytest.mark.structures import ParameterSet
 
 from vault import errors
 from vault.policies import Policy
-from vault.reader import StoredItem
+from vault.stored import StoredItem
 
 TESTDATA = Path(errors.__file__).parent / "testdata"
 

@@ -34,7 +34,8 @@ from tests.vectors.policies import members, packed, signed, slot_entry, tombston
 from vault.founding import Founding
 from vault.items import SCHEMA_TYPE
 from vault.policies import Policy, parse_policy
-from vault.reader import StoredItem, open_reader
+from vault.reader import open_reader
+from vault.stored import StoredItem
 
 STATUSES = {200, 204, 400, 403, 404, 405, 408, 409, 413, 429, 503, 507}
 """FORMAT.md, "The wire"; 500 is not among them."""

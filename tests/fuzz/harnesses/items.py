@@ -22,8 +22,8 @@ from vault.encoding import mp
 from vault.errors import MalformedError
 from vault.items import read_canonical
 from vault.properties import Scalar
-from vault.reader import StoredItem
 from vault.schema import merge
+from vault.stored import StoredItem
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ID = re.compile(r"[a-zA-Z0-9_-]{6,36}")

@@ -9,11 +9,14 @@ ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-stores test-template install check mutants storm storm-record store-faults store-faults-record power-cuts fault-sweep fuzz soak lock clean help
+.PHONY: run store test test-stores test-template install check mutants storm storm-record store-faults store-faults-record power-cuts fault-sweep fuzz soak lock clean help
 .PHONY: bench bench-collect bench-function bench-growth bench-overload bench-peers bench-proof bench-timing chart
 
 run: .venv/run.stamp  ## Make a demo pod if there is none and serve it on this machine
 	@$(BIN)/shared-pod demo demo-pod
+
+store: .venv/all.stamp  ## Serve an object store in memory on this machine, for trying; keys in store.credentials
+	@$(BIN)/python -m tests.support.store_to_try
 
 test: .venv/all.stamp  ## Run every test, measuring what they cover
 	@rm -f .coverage

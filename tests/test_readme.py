@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SERVING = ("make run", "shared-pod serve")
-"""Commands that keep running: each in a terminal of its own, until the next of them starts."""
+STORE = "make store"
+SERVING = ("make run", "shared-pod serve", STORE)
+"""Commands that keep running: each in a terminal of its own, until the next pod is served."""
+FINDS = 2
+"""Items that go through the store."""
 START_SECONDS = 120
 ROWS = 345
 """The table's 344, and the one that curl sends."""
@@ -90,6 +93,12 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | {"PATH": f"{folder / '.venv' / 'bin'}:{os.environ['PATH']}"}
 
 
+def _exported(command: str, folder: Path) -> dict[str, str]:
+    """What a command leaves to those after it: ``export NAME=VALUE``."""
+    name, _, value = command.removeprefix("export ").partition("=")
+    return {name: value.replace("$PWD", str(folder))}
+
+
 def _run(command: str, folder: Path) -> str:
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
@@ -139,13 +148,21 @@ def terminals() -> Iterator[contextlib.ExitStack]:
 def test_every_command_of_the_readme_works_in_order(clone: Path, terminals: contextlib.ExitStack) -> None:
     """A newcomer pastes them one after the other; the line that `make run` prints is one of them."""
     outputs = {}
+    exported = pytest.MonkeyPatch()
+    terminals.callback(exported.undo)
+    store = terminals.enter_context(contextlib.ExitStack())
+    pods = store.enter_context(contextlib.ExitStack())
     for command in _commands():
+        if command.startswith("export "):
+            for name, value in _exported(command, clone).items():
+                exported.setenv(name, value)
+            continue
         if not command.startswith(SERVING):
             outputs[command] = _run(command, clone)
             continue
-        terminals.close()
+        pods.close()
         terminal = Terminal(command, clone)
-        terminals.callback(terminal.close)
+        (store if command == STORE else pods).callback(terminal.close)
         terminal.wait_for('"listening"')
         if command == "make run":
             assert re.fullmatch(r'"[0-9a-f]{32}"', _run(terminal.wait_for("curl "), clone))
@@ -153,3 +170,10 @@ def test_every_command_of_the_readme_works_in_order(clone: Path, terminals: cont
     assert "Penguin.csv" in os.listdir(clone / "penguins")
     assert outputs["shared-pod ls birds-found --limit 5"] == outputs["shared-pod ls birds --limit 5"] != ""
     assert outputs["shared-pod check birds-again"] == outputs["shared-pod check birds"]
+    assert outputs["shared-pod ls finds"].count("\tFind\t") == FINDS
+    promises = {command: said for command, said in outputs.items() if "in promises/" in command}
+    (proven,) = (said for command, said in promises.items() if "promise verify" in command)
+    (received,) = (said for command, said in promises.items() if "receipt verify" in command)
+    assert (
+        proven.count("PROVEN: a function of the pod") == received.count("PROVEN: the pod accepted") == FINDS
+    )

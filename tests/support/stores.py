@@ -1,8 +1,12 @@
 """An object store on loopback, which enforces rights; and what fails between it and whoever uses it.
 
 The store is moto's server, in a thread of the test. It refuses wrong secrets
-and what a role may not do. Where truth about real stores is wanted, ``store
-certify`` is run against them.
+and what a role may not do. What it does not do: it compares no hash of a body
+with what was signed, and asks for no right of its own to put a tag with an
+object. It looks whether there is an object before it puts one, in two steps,
+and sets tags in a third; here a lock makes one of them, so that races are lost
+by what is tested and not by the store. Where truth about real stores is
+wanted, ``store certify`` is run against them (``make test-stores``).
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from botocore.session import Session, get_session
 from moto import settings
 from moto.iam.access_control import S3IAMRequest
 from moto.s3.exceptions import S3AccessDeniedError
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
 from cloud.store_address import StoreAddress
@@ -120,6 +125,14 @@ def _session() -> Session:
     return get_session()
 
 
+def _at_once(method: Callable[[Any], Any], lock: threading.Lock) -> Callable[[Any], Any]:
+    def locked(response: Any) -> Any:
+        with lock:
+            return method(response)
+
+    return locked
+
+
 def _user(iam: Any, name: str, policy: Mapping[str, Any]) -> Keys:
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="all-it-has", PolicyDocument=json.dumps(policy))
@@ -139,9 +152,9 @@ def _refusing_unsigned(make: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextlib.contextmanager
-def running_store() -> Iterator[Store]:
-    """Start a store that enforces rights from then on."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+def running_store(port: int = 0) -> Iterator[Store]:
+    """Start a store that enforces rights from then on; 0 takes a free port."""
+    server = ThreadedMotoServer("127.0.0.1", port=port, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
@@ -155,6 +168,9 @@ def running_store() -> Iterator[Store]:
         with pytest.MonkeyPatch.context() as patch:
             # All that its decorator set_initial_no_auth_action_count(0) does: from now on every right counts.
             patch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
+            lock = threading.Lock()
+            for name in ("put_object", "get_object_tagging"):
+                patch.setattr(S3Response, name, _at_once(getattr(S3Response, name), lock))
             patch.setattr(S3IAMRequest, "__init__", _refusing_unsigned(S3IAMRequest.__init__))
             yield store
     finally:

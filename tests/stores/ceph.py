@@ -14,7 +14,7 @@ import re
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ PROGRAMS = ("monmaptool", "ceph-mon", "ceph-mgr", "ceph-osd", "ceph", "radosgw",
 PACKAGES = "ceph-mon ceph-osd ceph-mgr radosgw"
 _TRIES = 10
 _WAIT_SECONDS = 1.0
+_STARTS = 3
 
 _CONFIGURATION = """\
 [global]
@@ -67,7 +68,7 @@ class Ceph:
     Args:
         folder: Of ``scratch_folder``.
         gateways: How many gateways.
-        options: Further lines of its configuration.
+        options: Further lines of its configuration, for every daemon.
 
     Attributes:
         endpoints: A URL for each gateway.
@@ -76,8 +77,10 @@ class Ceph:
     def __init__(self, folder: Path, gateways: int = 2, options: str = "") -> None:
         self._folder = folder
         self._configuration = folder / "ceph.conf"
-        self._ports = [free_port() for _ in range(gateways)]
-        self.endpoints = [f"http://127.0.0.1:{port}" for port in self._ports]
+        self._ports: list[int] = []
+        self._frontends: list[str] = []
+        self._gateways = gateways
+        self.endpoints: list[str] = []
         self._mon_port = free_port()
         self._running: dict[str, Program] = {}
         fsid = str(uuid.uuid4())
@@ -94,17 +97,16 @@ class Ceph:
         at = f"[v1:127.0.0.1:{self._mon_port}]"
         self._run("monmaptool", "--create", "--fsid", self._fsid, "--addv", "a", at, str(monmap))
         self._run("ceph-mon", "--mkfs", "-i", "a", "--monmap", str(monmap))
-        self._start("mon", "ceph-mon", "-i", "a")
-        self._running["mon"].await_ready(lambda: is_listening(self._mon_port))
-        self._start("mgr", "ceph-mgr", "-i", "a")
+        self._start("mon", lambda: is_listening(self._mon_port), "ceph-mon", "-i", "a")
+        self._start("mgr", lambda: True, "ceph-mgr", "-i", "a")
         osd = str(uuid.uuid4())
         # Both under one uuid, or it never joins.
         self._asked("ceph", "osd", "new", osd)
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
         self.start_osd()
         # The first one makes the pools; two at once would race for that.
-        for number in range(len(self._ports)):
-            self.start_gateway(number)
+        for _ in range(self._gateways):
+            self.add_gateway()
 
     def stop(self) -> None:
         """End every daemon, those first that depend on others."""
@@ -120,24 +122,52 @@ class Ceph:
         """Start the storage daemon, and wait until it takes part."""
         # The monitor counts one that was killed as up for a while: what counts is a new life.
         before = self._life_of_osd()
-        self._start("osd", "ceph-osd", "-i", "0")
-        self._running["osd"].await_ready(lambda: self._life_of_osd() > before)
+        self._start("osd", lambda: self._life_of_osd() > before, "ceph-osd", "-i", "0")
 
     def kill_gateway(self, number: int) -> None:
-        """End a gateway as a crash does."""
+        """End a gateway as a crash does; for half a minute the others wait for it when buckets change."""
         self._running.pop(f"rgw.{number}").kill()
+
+    def stop_gateway(self, number: int) -> None:
+        """End a gateway as an administrator does."""
+        self._running.pop(f"rgw.{number}").stop()
 
     def start_gateway(self, number: int) -> None:
         """Start a gateway where it was, and wait until it answers."""
         name, port = f"rgw.{number}", self._ports[number]
-        frontend = f"beast endpoint=127.0.0.1:{port}"
-        self._start(name, "radosgw", "-n", f"client.{name}", f"--rgw-frontends={frontend}")
-        self._running[name].await_ready(lambda: is_listening(port))
+        frontend = f"--rgw-frontends={self._frontends[number]}"
+        self._start(name, lambda: is_listening(port), "radosgw", "-n", f"client.{name}", frontend)
+
+    def add_gateway(self, options: str = "", certificate: Path | None = None) -> int:
+        """Start one more, and wait until it answers; return its number.
+
+        Args:
+            options: Lines of configuration for it alone.
+            certificate: PEM, its private key with it: it then speaks TLS, and nothing else.
+        """
+        number, port = len(self._ports), free_port()
+        with self._configuration.open("a") as configuration:
+            configuration.write(f"[client.rgw.{number}]\n{options}\n")
+        at = f"127.0.0.1:{port}"
+        tls = f"ssl_endpoint={at} ssl_certificate={certificate} ssl_private_key={certificate}"
+        self._ports.append(port)
+        self._frontends.append(f"beast {tls if certificate else f'endpoint={at}'}")
+        self.endpoints.append(f"{'https' if certificate else 'http'}://{at}")
+        self.start_gateway(number)
+        return number
 
     def user(self) -> Keys:
-        """Keys of a new user, who may make buckets and do with them what an owner may."""
+        """Keys of a new user, whose name is the access key; they may make buckets, and are their owner."""
         name = f"user-{uuid.uuid4().hex[:12]}"
-        made = self._run("radosgw-admin", "user", "create", f"--uid={name}", "--display-name=A test")
+        made = self._run(
+            "radosgw-admin",
+            "user",
+            "create",
+            f"--uid={name}",
+            "--display-name=A test",
+            f"--access-key={name}",
+            "--gen-secret",
+        )
         keys = json.loads(made)["keys"][0]
         return Keys(keys["access_key"], keys["secret_key"])
 
@@ -167,9 +197,22 @@ class Ceph:
             time.sleep(_WAIT_SECONDS)
         return self._run(*command)
 
-    def _start(self, name: str, program: str, *arguments: str) -> None:
+    def _start(self, name: str, is_ready: Callable[[], bool], program: str, *arguments: str) -> None:
+        """Start a daemon, and wait until it is ready.
+
+        One that asks a monitor in a bad moment is told "wrong fsid", and ends; one
+        that was killed may find a lock it left. Those are started again.
+        """
         command = [program, "-f", *self._common(), *arguments]
-        self._running[name] = Program(name, command, self._folder / f"{name}.out", self._environment())
+        for left in reversed(range(_STARTS)):
+            daemon = Program(name, command, self._folder / f"{name}.out", self._environment())
+            self._running[name] = daemon
+            try:
+                daemon.await_ready(is_ready)
+                break
+            except AssertionError:
+                if daemon.is_running or not left:
+                    raise
 
     def _run(self, program: str, *arguments: str) -> str:
         ended = subprocess.run(

@@ -49,8 +49,10 @@ def shared_pod(
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def succeed(*arguments: str | Path, cwd: Path, stdin: str = "") -> Ran:
+def succeed(
+    *arguments: str | Path, cwd: Path, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> Ran:
     """Run ``shared-pod``; whatever it says belongs to the failure when it does not end with 0."""
-    ran = shared_pod(*arguments, cwd=cwd, stdin=stdin)
+    ran = shared_pod(*arguments, cwd=cwd, stdin=stdin, environment=environment)
     assert ran.code == 0, f"{arguments} ended with {ran.code}:\n{ran.out}\n{ran.err}"
     return ran

@@ -186,11 +186,15 @@ class Runtime:
 
     def invoke_at_once(self, events: Sequence[object]) -> list[Told]:
         """Send as many events as it has processes: each has one before any may begin; the answers."""
+        self.hand_out(events, threading.Barrier(self._processes))
+        return [self.told() for _ in events]
+
+    def hand_out(self, events: Sequence[object], together: threading.Barrier) -> None:
+        """The same, and do not wait; the barrier may be one for several environments."""
         assert len(events) == self._processes
-        self._server.together = threading.Barrier(self._processes)
+        self._server.together = together
         for event in events:
             self.invoke_raw(json.dumps(event).encode())
-        return [self.told() for _ in events]
 
     def ask(self, event: object) -> Told | None:
         """Send one event; None if the process ends in place of an answer."""

@@ -85,7 +85,12 @@ class Store:
             endpoint_url=self.endpoint,
             aws_access_key_id=keys.access_key,
             aws_secret_access_key=keys.secret_key,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1},
+                # Else it sends bodies in chunks where there is TLS, which old gateways do not take.
+                request_checksum_calculation="when_required",
+            ),
         )
 
     def address(self, *endpoints: str, **changes: Any) -> StoreAddress:

@@ -8,6 +8,9 @@ BIN := .venv/bin
 ROOMS := cloud contributor_tools ingest maintainer_tools vault
 SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
+# Debian's packages, each with the program of its name.
+CEPH := ceph-mon ceph-osd ceph-mgr radosgw
+
 .DELETE_ON_ERROR:
 .PHONY: run store test test-stores test-template install check mutants storm storm-record store-faults store-faults-record power-cuts fault-sweep fuzz soak lock clean help
 .PHONY: bench bench-collect bench-function bench-growth bench-overload bench-peers bench-proof bench-timing chart
@@ -26,8 +29,8 @@ test-template: .venv/all.stamp .venv/template.stamp  ## Test template.yaml also 
 	$(BIN)/python -m pytest tests/cloud/test_template.py
 
 test-stores: .venv/all.stamp .venv/stores/made.stamp  ## Test with real stores; installs Ceph from Debian if it is not there, as root
-	@command -v ceph-mon ceph-osd ceph-mgr radosgw ceph >/dev/null || \
-	  apt-get install --yes --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw
+	@for program in $(CEPH); do command -v $$program || exit 1; done >/dev/null || \
+	  { apt-get update && apt-get install --yes --no-install-recommends $(CEPH); }
 	$(BIN)/python -m pytest tests/stores
 
 install: .venv/all.stamp  ## Put the command, all extras and the tools into .venv

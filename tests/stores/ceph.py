@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.stores.programs import START_SECONDS, Program, free_port, is_listening, scratch_folder
+from tests.stores.programs import START_SECONDS, Program, is_listening, scratch_folder
+from tests.support.ports import free_port
 from tests.support.stores import Keys, Store
 
 PROGRAMS = ("monmaptool", "ceph-mon", "ceph-mgr", "ceph-osd", "ceph", "radosgw", "radosgw-admin")
@@ -156,8 +157,8 @@ class Ceph:
         self.start_gateway(number)
         return number
 
-    def user(self) -> Keys:
-        """Keys of a new user, whose name is the access key; they may make buckets, and are their owner."""
+    def user(self, *options: str) -> Keys:
+        """Keys of a new user, whose name is the access key; they may make buckets, unless options say not."""
         name = f"user-{uuid.uuid4().hex[:12]}"
         made = self._run(
             "radosgw-admin",
@@ -167,6 +168,7 @@ class Ceph:
             "--display-name=A test",
             f"--access-key={name}",
             "--gen-secret",
+            *options,
         )
         keys = json.loads(made)["keys"][0]
         return Keys(keys["access_key"], keys["secret_key"])

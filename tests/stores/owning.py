@@ -28,6 +28,6 @@ def policy_of(store: Store, function: Keys) -> str:
 
 def owned_bucket(ceph: Ceph) -> tuple[Store, Keys]:
     """A bucket, and the keys of a user who may put items into it."""
-    store, function = new_bucket(ceph.store()), ceph.user()
+    store, function = new_bucket(ceph.store()), ceph.user("--max-buckets=-1")
     store.client().put_bucket_policy(Bucket=store.bucket, Policy=policy_of(store, function))
     return store, function

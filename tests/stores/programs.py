@@ -118,14 +118,6 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
         remover.communicate()
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def is_listening(port: int) -> bool:
     """Whether somebody listens there on loopback."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

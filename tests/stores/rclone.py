@@ -11,7 +11,8 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 
-from tests.stores.programs import INSTALLED, Program, free_port, is_listening, scratch_folder
+from tests.stores.programs import INSTALLED, Program, is_listening, scratch_folder
+from tests.support.ports import free_port
 from tests.support.stores import Keys, Store
 
 _PROGRAM = INSTALLED / "bin" / "rclone"

@@ -14,7 +14,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.stores.programs import INSTALLED, Program, free_port, is_listening, scratch_folder
+from tests.stores.programs import INSTALLED, Program, is_listening, scratch_folder
+from tests.support.ports import free_port
 from tests.support.stores import Keys, Store
 
 _ACCOUNT, _USER = "test", "tester"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ from tests.store_faults.ledger import MARKS, Line, append, read_ledger, record
 from tests.store_faults.round import Plan, run_round
 from tests.storm.ledger import RECORD, STORE_LEDGER, ChangedError, clean_commit, with_record
 
-NOT_CLEAN, CHANGED = 1, 2
+NOT_CLEAN, CHANGED, STOPPED = 1, 2, 143
 _STORES = {"ceph": real, "moto": imitated}
 
 
@@ -110,6 +111,8 @@ def main() -> int:
     if given.record:
         RECORD.write_text(with_record(RECORD.read_text(), record(read_ledger(given.ledger)), MARKS))
         return 0
+    # What it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     # The imitation says each request.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     plan = Plan(items=given.items, kills=given.kills)

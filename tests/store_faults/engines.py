@@ -51,22 +51,25 @@ def imitated() -> Iterator[Callable[[], Engine]]:
 
 
 @contextlib.contextmanager
-def real(gateways: int = 2) -> Iterator[Callable[[], Engine]]:
-    """Ceph's storage daemon behind several of its gateways, on loopback. Each call makes a bucket."""
+def real() -> Iterator[Callable[[], Engine]]:
+    """A cluster of Ceph's on loopback. Each call makes a bucket."""
     with contextlib.ExitStack() as running:
-        ceph = _again(lambda: running.enter_context(running_ceph(gateways)))
-        owner = ceph.store()
-        daemons: dict[str, Callable[[], None]] = {"storage daemon": partial(_restart_osd, ceph)}
-        for number in range(gateways):
-            daemons[f"store's gateway {number + 1}"] = partial(_restart_gateway, ceph, number)
+        ceph = _again(lambda: running.enter_context(running_ceph()))
+        yield partial(engine_of, ceph, ceph.store())
 
-        def engine() -> Engine:
-            store = new_bucket(owner)
-            return Engine(
-                f"Ceph {ceph.version()}", store, list(ceph.endpoints), store.admin, daemons, has_clock=True
-            )
 
-        yield engine
+def engine_of(ceph: Ceph, owner: Store) -> Engine:
+    """Ceph's storage daemon behind its gateways, all of which can be killed, and a new bucket.
+
+    Args:
+        ceph: Running; the caller is the main thread.
+        owner: Whose bucket it is.
+    """
+    daemons: dict[str, Callable[[], None]] = {"storage daemon": partial(_restart_osd, ceph)}
+    for number in range(len(ceph.endpoints)):
+        daemons[f"store's gateway {number + 1}"] = partial(_restart_gateway, ceph, number)
+    store = new_bucket(owner)
+    return Engine(f"Ceph {ceph.version()}", store, list(ceph.endpoints), store.admin, daemons, has_clock=True)
 
 
 def _restart_osd(ceph: Ceph) -> None:

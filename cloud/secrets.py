@@ -79,7 +79,8 @@ def _read(kind: str, name: str) -> bytes:
         code = exc.response.get("Error", {}).get("Code", "") if isinstance(exc, ClientError) else ""
         said = code if re.fullmatch(r"[A-Za-z]{1,64}", code) else type(exc).__name__
         raise StorageError(
-            f"the function's log key could not be read from {kind} ({said}); check its name and rights"
+            f"the function's log key could not be read from {kind} ({said}); "
+            "check its name, its region and who may read it"
         ) from exc
     except KeyError as exc:
         raise MalformedError(f"the function's log key in {kind} is no text") from exc

@@ -16,7 +16,8 @@ from cloud.store_address import StoreAddress, parse_store_address
 from vault.errors import MalformedError, MissingError, PolicyError
 from vault.files import read_file, replace_file
 
-FRESH_MS = 90 * 86_400_000
+_MS_A_DAY = 86_400_000
+FRESH_MS = 90 * _MS_A_DAY
 """A quarter of a year: stores are upgraded, and buckets configured, behind an address that stays."""
 MOST_VERDICT_BYTES = 1 << 20
 _FORMAT = "shared-pod/store-verdict/v1"
@@ -111,7 +112,10 @@ def require_accepted(verdict: Verdict, address: StoreAddress, now_ms: int) -> No
             f"the store was not accepted ({failed or 'nothing was tried'}); items could be lost in it"
         )
     if not 0 <= now_ms - verdict.at_ms <= FRESH_MS:
-        raise PolicyError("the verdict about the store is too old; run `store certify` again")
+        raise PolicyError(
+            f"the verdict about the store is older than {FRESH_MS // _MS_A_DAY} days, or of the future by "
+            "this machine's clock; run `store certify` again"
+        )
 
 
 def require_certified(path: Path, address: StoreAddress, now_ms: int) -> None:

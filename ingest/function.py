@@ -36,6 +36,7 @@ from ingest.problems import UNAVAILABLE, Refused, unexpected
 from ingest.process import now_ms
 from ingest.registry import Registry
 from vault.depositing import require_functions
+from vault.undoing import on_failure
 
 try:
     from snapshot_restore_py import register_after_restore
@@ -98,7 +99,8 @@ class _Started:
         app = _routed(calls)
         self._app = Edge(app, app, log=log, clock=time.monotonic, throttle=door.throttle)
         self._runner = asyncio.Runner()
-        self._runner.run(self._registry.load())
+        with on_failure(self.end):
+            self._runner.run(self._registry.load())
 
     def end(self) -> None:
         """Close what is open."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from maintainer_tools.new_files import new_folder
 from vault.disk import storage_error
 from vault.errors import MissingError, StorageError
-from vault.files import replace_file
+from vault.files import read_file, replace_file
 from vault.policies import Policy
 
 SOURCE = Path(__file__).parents[1]
@@ -22,6 +22,8 @@ TEMPLATE, CONFIG, CODE, PODS = "template.yaml", "samconfig.toml", "code", "pods"
 _ENTRY = "ingest.function"
 _LOCK = Path("requirements/function.txt")
 _REQUIREMENTS = "requirements.txt"
+_PARAMETER = b"LogKeyName="
+_MOST_CONFIG_BYTES = 1 << 20
 # The runtime's user is not the one who deploys.
 _FILE, _FOLDER = 0o644, 0o755
 
@@ -64,25 +66,30 @@ def write_deployment(out: Path, policy: Policy, source: Path = SOURCE) -> None:
                 f"{name} is not in {source}; functions are deployed from a checkout of the project: "
                 "clone it, and run its own shared-pod"
             )
-    _require_ours(out)
     try:
+        _require_ours(out)
         out.mkdir(exist_ok=True)
+        if not (out / CONFIG).exists():
+            # First: a folder whose filling was interrupted is known by it.
+            replace_file(out / CONFIG, _config(parameters_of(policy)))
         _write_code(out / CODE, policy, source)
     except OSError as exc:
         raise storage_error(out, exc) from exc
-    if not (out / CONFIG).exists():
-        replace_file(out / CONFIG, _config(parameters_of(policy)))
     replace_file(out / TEMPLATE, (source / TEMPLATE).read_bytes())
 
 
 def _require_ours(out: Path) -> None:
-    if (
-        out.is_dir()
-        and any(out.iterdir())
-        and not (out / CONFIG).is_file()
-        and not (out / CODE / PODS).is_dir()
-    ):
+    """Refuse a folder with anything else in it: `code` is removed, and the template written over."""
+    if out.is_dir() and any(out.iterdir()) and not _is_ours(out):
         raise StorageError(f"{out} exists and is no folder of `deploy prepare`; choose another with --to")
+
+
+def _is_ours(out: Path) -> bool:
+    # Whoever uses `sam` has a samconfig.toml in each project: ours names the place of a log key.
+    config = out / CONFIG
+    if config.is_file() and _PARAMETER in read_file(config, _MOST_CONFIG_BYTES):
+        return True
+    return any((out / CODE / PODS).glob("*/slots.json"))
 
 
 def _write_code(code: Path, policy: Policy, source: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from ingest.function import Function
+from ingest.registry import Registry
 from tests.support import stores
 from tests.support.deploying import Deployed, deploy, verified
 from tests.support.pods import new_pod
@@ -429,3 +432,22 @@ def test_sixteen_processes_at_once_on_one_id_store_it_once(
     verified(promise, site, submission.c)
     assert len({each.content["body"] for each in made}) == 16
     assert len(site.items()) == 17
+
+
+def test_a_start_that_fails_late_leaves_nothing_open(
+    site: Deployed, invite: Invite, function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every event tries again: what one leaves open would add up until nothing more can be opened."""
+
+    async def fail(_: Registry) -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Registry, "load", fail)
+        assert function.answer(event(site, invite, text="x"))["statusCode"] == 503
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            assert function.answer(event(site, invite, text="x"))["statusCode"] == 503
+        assert len(os.listdir("/proc/self/fd")) == before
+    assert function.answer(event(site, invite, text="x"))["statusCode"] == 200

@@ -236,14 +236,41 @@ def test_a_key_file_that_holds_no_key_is_not_replaced(pod: TestPod) -> None:
 
 
 @pytest.mark.usefixtures("pod")
-def test_a_folder_of_somebody_elses_is_left_alone() -> None:
-    """It could have a folder ``code`` of its own."""
-    (Path("deploy") / "code").mkdir(parents=True)
+@pytest.mark.parametrize("other", [None, "samconfig.toml", "template.yaml", "code/pods/mine.yaml"])
+def test_a_folder_of_somebody_elses_is_left_alone(other: str | None) -> None:
+    """It could have a folder ``code`` of its own, and be deployed by the same program."""
+    (Path("deploy") / "code/pods").mkdir(parents=True)
     Path("deploy/code/mine.txt").write_text("mine")
+    if other:
+        (Path("deploy") / other).write_text('[default.deploy.parameters]\nstack_name = "mine"\n')
     ended = run("deploy", "prepare", "plants")
     assert ended.code == 26
     assert "choose another with --to" in ended.err
     assert Path("deploy/code/mine.txt").read_text() == "mine"
+
+
+def test_a_folder_whose_filling_was_interrupted_is_filled(
+    pod: TestPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first time, and when it was brought up to date."""
+    for _ in range(2):
+        with monkeypatch.context() as interrupted:
+            interrupted.setattr(bundling, "_modules", lambda _: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                write_deployment(Path("deploy"), pod.policy)
+        assert not CODE.exists()
+        write_deployment(Path("deploy"), pod.policy)
+        assert (CODE / "ingest/function.py").exists()
+
+
+def test_a_folder_is_known_by_its_pod_too(pod: TestPod) -> None:
+    """Whatever became of the configuration."""
+    write_deployment(Path("deploy"), pod.policy)
+    Path("deploy/samconfig.toml").unlink()
+
+    write_deployment(Path("deploy"), pod.policy)
+
+    assert Path("deploy/samconfig.toml").exists()
 
 
 def test_without_a_checkout_it_says_what_is_missing(pod: TestPod, tmp_path: Path) -> None:

@@ -16,19 +16,15 @@ import time
 from pathlib import Path
 
 from benchmarks.commands import run_command
-from benchmarks.pods import make_payload
-from vault.caveats import Caveats
+from benchmarks.pods import found_pod, make_payload
 from vault.depositing import make_deposit
-from vault.founding import draw_keys, found_home
-from vault.invites import issue, list_function, publish
+from vault.invites import list_function, publish
 from vault.items import parse_item, server_id
 from vault.keys import LogKey
-from vault.pod import PodFolder
 from vault.policies import Policy
 from vault.slots import OpenedSlot, lookup_of, open_slot
 from vault.submissions import submit
 
-POD_TOML = 'format = 1\nowner_key = "{owner}"\npolicy = "infer"\n'
 SIZES = (1_000, 10_000)
 
 
@@ -37,13 +33,10 @@ def _now_ms() -> int:
 
 
 def _make_pod(home: Path) -> tuple[Policy, OpenedSlot, LogKey]:
-    keys, function = draw_keys(os.urandom), LogKey(os.urandom(32))
-    pod_toml = POD_TOML.format(owner=keys.owner_key.hex).encode()
-    founded = found_home(home, keys, pod_toml, passphrase=None, entropy=os.urandom)
-    listed = list_function(founded, keys.identity, function.public)
-    policy, invite = issue(listed, keys.identity, name="load", caveats=Caveats(), url="", entropy=os.urandom)
-    publish(PodFolder(home / "pod"), policy)
-    key = invite.database_key
+    founded, function = found_pod(home, "load", schema_policy="infer"), LogKey(os.urandom(32))
+    policy = list_function(founded.policy, founded.keys.identity, function.public)
+    publish(founded.folder, policy)
+    key = founded.invites[0].database_key
     slot = open_slot(policy.slot_by_lookup[lookup_of(key, policy.pod_id)], key, policy.pod_id)
     return policy, slot, function
 

@@ -22,7 +22,7 @@ POD_TOML = """format = 1
 owner_key = "{owner}"
 name = "benchmark"
 url = "http://127.0.0.1"
-policy = "extend"
+policy = "{policy}"
 [properties.species]
 type = "Text"
 [properties.mass]
@@ -50,10 +50,10 @@ class Founded(NamedTuple):
     invites: list[Invite]
 
 
-def found_pod(home: Path, *names: str) -> Founded:
+def found_pod(home: Path, *names: str, schema_policy: str = "extend") -> Founded:
     """Found a pod and issue an invite of each name."""
     keys = draw_keys(os.urandom)
-    pod_toml = POD_TOML.format(owner=keys.owner_key.hex).encode()
+    pod_toml = POD_TOML.format(owner=keys.owner_key.hex, policy=schema_policy).encode()
     policy = found_home(home, keys, pod_toml, passphrase=None, entropy=os.urandom)
     invites = []
     for name in names:

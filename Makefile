@@ -10,6 +10,8 @@ SOURCES = $(shell find $(ROOMS) tests -type f -not -name '*.pyc')
 
 # Debian's packages, each with the program of its name.
 CEPH := ceph-mon ceph-osd ceph-mgr radosgw
+INSTALL_CEPH = (for program in $(CEPH); do command -v $$program || exit 1; done) >/dev/null || \
+	{ apt-get update && apt-get install --yes --no-install-recommends $(CEPH); }
 
 .DELETE_ON_ERROR:
 .PHONY: run store test test-stores test-template install check mutants storm storm-record store-faults store-faults-record power-cuts fault-sweep fuzz soak lock clean help
@@ -29,8 +31,7 @@ test-template: .venv/all.stamp .venv/template.stamp  ## Test template.yaml also 
 	$(BIN)/python -m pytest tests/cloud/test_template.py
 
 test-stores: .venv/all.stamp .venv/stores/made.stamp  ## Test with real stores; installs Ceph from Debian if it is not there, as root
-	@for program in $(CEPH); do command -v $$program || exit 1; done >/dev/null || \
-	  { apt-get update && apt-get install --yes --no-install-recommends $(CEPH); }
+	@$(INSTALL_CEPH)
 	$(BIN)/python -m pytest tests/stores
 
 install: .venv/all.stamp  ## Put the command, all extras and the tools into .venv
@@ -83,8 +84,7 @@ storm-record: .venv/all.stamp  ## Put what the storm's ledger says into docs/dur
 	$(BIN)/python -m tests.storm --record
 
 store-faults: .venv/all.stamp  ## ROUNDS of failing stores (STORE=ceph), networks and clocks (SEED=...), and count what is left
-	@if [ "$(STORE)" = ceph ]; then command -v ceph-mon ceph-osd ceph-mgr radosgw ceph >/dev/null || \
-	  apt-get install --yes --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw; fi
+	@[ "$(STORE)" != ceph ] || { $(INSTALL_CEPH); }
 	$(BIN)/python -m tests.store_faults --rounds $(or $(ROUNDS),1) --seed $(or $(SEED),store) \
 	  --store $(or $(STORE),moto) $(addprefix --items ,$(ITEMS)) $(addprefix --kills ,$(KILLS))
 

@@ -134,6 +134,24 @@ def test_a_versioned_bucket_of_ceph_is_rejected(ceph: Ceph, how: str, tmp_path: 
     assert certified.verdict.configuration["lock"] == ("Enabled" if how == "locked" else "not told")
 
 
+def test_a_bucket_of_ceph_whose_versioning_was_suspended_is_accepted(
+    ceph: Ceph, tmp_path: Path, record: Record
+) -> None:
+    """The condition holds there, over what was put before too."""
+    store = new_bucket(ceph.store())
+    client, at = store.client(), {"Bucket": store.bucket, "Key": "before"}
+    for status in ("Enabled", "Suspended"):
+        client.put_bucket_versioning(Bucket=store.bucket, VersioningConfiguration={"Status": status})
+        if status == "Enabled":
+            client.put_object(**at, Body=b"first")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        client.put_object(**at, Body=b"second", IfNoneMatch="*")
+    certified = certify(store, tmp_path, *ceph.endpoints[:2])
+    record("the same, versioned once, then suspended", *certified.row)
+    certified.require_accepted()
+    assert certified.verdict.configuration["versioning"] == "Suspended"
+
+
 def test_a_bucket_of_ceph_that_is_open_to_everybody_is_rejected(
     ceph: Ceph, tmp_path: Path, record: Record
 ) -> None:

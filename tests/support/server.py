@@ -197,7 +197,10 @@ class Server:
 
     def wait(self) -> int:
         """Wait for its end; return the exit code."""
-        code = self.process.wait(STOP_SECONDS)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the server does not end:\n{self.log}") from None
         self._reader.join(STOP_SECONDS)
         return code
 

@@ -43,7 +43,7 @@ from ingest.settings import (
     parse_owners,
     parse_trusted,
 )
-from ingest.stopping import OneStopLoop, hold_signals_in_children
+from ingest.stopping import OneStopLoop, hold_signals_in_children, stop_at_first_signal
 from vault.errors import VaultError
 
 Load = Callable[[Settings, int], Application]
@@ -218,6 +218,8 @@ def _serve(settings: Settings, load: Load) -> int:
         workers_kill_timeout=round(settings.body_seconds) + STOP_SECONDS,
     )
     server.on_startup(_ignore_reload)
+    # After the server's own handlers were set, and before there is a worker.
+    server.on_startup(partial(stop_at_first_signal, server))
     try:
         server.serve(target_loader=partial(load, settings, os.getpid()), wrap_loader=False)
     except SystemExit:

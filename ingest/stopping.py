@@ -1,17 +1,21 @@
-"""How a worker is told to stop: once, however often and however early it is told.
+"""How a server is told to stop: once, however often and however early it is told.
 
 The server below answers a third stop signal by waiting, with the interpreter
 lock held, for room in a channel of one; a signal that comes before its loop
 runs is lost. Ctrl-C pressed twice, or a stop in the first second, then took as
 long as the parent's patience. So signals wait from a worker's fork until it
-listens, and its loop passes on the first only.
+listens, and its loop passes on the first only. Its parent's handler waits for a
+lock that the main thread, which runs it, may hold; there too only the first
+signal counts, and another thread waits.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 from collections.abc import Callable
+from typing import Protocol
 
 import uvloop
 
@@ -31,6 +35,29 @@ def heed_signals() -> None:
 def hold_signals_in_children() -> None:
     """Have every process this one forks from now on begin as after ``hold_signals``."""
     os.register_at_fork(before=hold_signals, after_in_parent=heed_signals)
+
+
+class Stoppable(Protocol):
+    """The parent of workers, as far as stopping it goes."""
+
+    interrupt_signal: bool
+    """Whether it was told to stop."""
+
+    def signal_handler_interrupt(self) -> None:
+        """Wake it, so that it sees that it was told; may wait for a lock of its main thread."""
+
+
+def stop_at_first_signal(parent: Stoppable) -> None:
+    """Have the first stop signal stop a parent, and the others do nothing; called from the main thread."""
+
+    def tell(*_: object) -> None:
+        if not parent.interrupt_signal:
+            parent.interrupt_signal = True
+            # Not threading.Thread, whose start waits for locks too.
+            _thread.start_new_thread(parent.signal_handler_interrupt, ())
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, tell)
 
 
 class OneStopLoop(uvloop.Loop):

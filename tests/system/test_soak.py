@@ -18,18 +18,10 @@ import pytest
 from benchmarks.ingest import processes
 from benchmarks.open_loop import ANSWER_SECONDS, Latencies, OpenLoop, Target
 from benchmarks.pods import make_pod
-from benchmarks.soak import (
-    Jobs,
-    Level,
-    Plan,
-    descriptors,
-    level_of,
-    lines_of,
-    losses,
-    own_memory_mb,
-    rises,
-    soak,
-)
+from benchmarks.soak import Plan, losses, soak
+from benchmarks.soak_jobs import Jobs
+from benchmarks.soak_record import lines_of
+from benchmarks.soak_watch import Level, descriptors, level_of, own_memory_mb, rises
 
 TARGET = Target("pod-1", "/", b"{}")
 

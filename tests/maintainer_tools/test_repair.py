@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from maintainer_tools.exits import Exit
+from tests.support.auditing import POD, SEEN, TEXT, put_back
 from tests.support.killing import killed_at
 from tests.support.maintaining import put, run, submissions, succeed, writer_of
 from tests.support.pods import TestPod
@@ -22,10 +23,7 @@ from vault.policies import load_policy
 from vault.tree import EMPTY_ROOT
 from vault.wal import PAGE_BYTES
 
-SEEN = Path("plants/seen.checkpoint")
-POD = Path("plants/pod")
 RECEIPTS = Path("receipts")
-TEXT = {"type": "Note", "latinName": "x" * 700}
 BATCHES = 6
 
 
@@ -46,12 +44,6 @@ def yesterday(pod: TestPod, invite: Invite) -> Path:
         if number == 4:
             shutil.copytree(POD, "yesterday")
     return Path("yesterday")
-
-
-def put_back(yesterday: Path, *names: str) -> None:
-    """Put some of the files back to yesterday's."""
-    for name in names:
-        shutil.copy(yesterday / name, POD / name)
 
 
 def audited(*options: str | Path) -> Any:

@@ -127,7 +127,9 @@ class Reader:
         """
         first, last = batch.first_seq, batch.first_seq + batch.header.count
         ((size,),) = self.rows.execute(
-            "SELECT total(length(sealed)) FROM item WHERE seq >= ? AND seq < ?", (first, last)
+            "SELECT total(length(sealed)) + total(length(name)) + total(length(c)) + total(length(digest)) "
+            "FROM item WHERE seq >= ? AND seq < ?",
+            (first, last),
         )
         if size > MAX_SEALED_BYTES:
             raise DamagedError(f"batch {batch.number} is larger than any batch can be; restore a snapshot")

@@ -7,11 +7,19 @@ between two processes as arrays. FORMAT.md, "Items".
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from vault.items import Item, commitment, item_name, item_salt
+from vault.items import NAME_BYTES, Item, commitment, item_name, item_salt
 from vault.judging import Outcome
 from vault.slots import OpenedSlot
+
+_KEY_BYTES = 32
+Key = Annotated[bytes, msgspec.Meta(min_length=_KEY_BYTES, max_length=_KEY_BYTES)]
+"""Of its length when it is decoded: whoever takes the door over sends the writer what it likes."""
+Name = Annotated[bytes, msgspec.Meta(min_length=NAME_BYTES, max_length=NAME_BYTES)]
+"""Likewise."""
 
 
 class WriterSlot(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -23,7 +31,7 @@ class WriterSlot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     number: int
-    view_key: bytes
+    view_key: Key
 
     def __repr__(self) -> str:
         return f"WriterSlot({self.number}, **redacted**)"
@@ -43,9 +51,9 @@ class Submission(msgspec.Struct, frozen=True, array_like=True):
 
     slot: WriterSlot
     item: Item
-    name: bytes
-    salt: bytes
-    c: bytes
+    name: Name
+    salt: Key
+    c: Key
     wants_receipt: bool
 
 

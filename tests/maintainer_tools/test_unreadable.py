@@ -265,6 +265,23 @@ def test_what_is_no_batch_of_a_writer_is_refused(pod: TestPod, invite: Invite) -
     assert [item.id for item in pod.items()] == ["rose-1"]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": b"n" * 21}, {"name": b"n" * (1 << 20)}, {"c": b"c" * 33}, {"salt": b""}, {"view_key": b"k"}],
+    ids=["short name", "large name", "long c", "no salt", "short key"],
+)
+def test_what_no_door_hands_over_is_refused(pod: TestPod, invite: Invite, changes: dict[str, bytes]) -> None:
+    """Rows of other lengths than theirs could fill the memory of who reads them."""
+    (honest,) = submissions(pod, invite, [ROSE])
+    if "view_key" in changes:
+        changes = {"slot": msgspec.structs.replace(honest.slot, **changes)}  # type: ignore[dict-item]  # a slot
+    with taken_over_worker(pod) as worker:
+        assert isinstance(worker.commit(msgspec.structs.replace(honest, **changes)), Failed)
+        _stored(worker, honest)
+
+    assert [item.id for item in pod.items()] == ["rose-1"]
+
+
 def test_many_are_named_by_their_first_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     """A screen of them is enough; and one that names no slot is told as that."""
     passed_over = PassedOver()

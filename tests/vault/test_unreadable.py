@@ -259,6 +259,16 @@ def test_a_batch_that_no_reader_takes_is_not_written(pod: TestPod, monkeypatch: 
     assert pod.items() == []
 
 
+@pytest.mark.parametrize("column", ["name", "c", "digest"])
+def test_rows_that_would_fill_the_memory_are_damage(mixed: TestPod, column: str) -> None:
+    """Whoever has the file key can make them, and nobody takes them in."""
+    with mixed.forging() as vault:
+        vault.execute(f"UPDATE item SET {column} = zeroblob(70000000) WHERE seq = 1")
+
+    with mixed.reader() as reader, pytest.raises(DamagedError, match="larger than any batch"):
+        _ids(reader)
+
+
 def test_only_so_many_are_kept_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Millions can be put in; a pass begun again counts none twice."""
     monkeypatch.setattr(unreadable, "MOST_LISTED", 2)

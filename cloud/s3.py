@@ -38,6 +38,9 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)
 _BROKEN = (HTTPClientError, NotConnectedError, IncompleteReadError, ResponseParserError, HTTPError, OSError)
 """The connection failed, timed out or was cut, or what came back is no answer: nothing is known."""
 
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the library's parsers stumble over in an answer of another form, such as a number that is none."""
+
 Result = TypeVar("Result")
 
 
@@ -122,6 +125,10 @@ def ask(request: Callable[..., Result], **parameters: Any) -> Result:
         raise AgainError(f"the object store did not answer ({type(exc).__name__}); try again") from exc
     except BotoCoreError as exc:
         raise _unusable(exc) from exc
+    except _UNREADABLE as exc:
+        raise AgainError(
+            f"the object store's answer cannot be read ({type(exc).__name__}); try again"
+        ) from exc
 
 
 def _meaning(error: ClientError) -> Exception:

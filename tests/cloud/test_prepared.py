@@ -17,7 +17,9 @@ from ingest.function import Function
 from maintainer_tools.times import now_ms
 from tests.support.maintaining import run, succeed
 from tests.support.pods import TestPod, make_pod
-from tests.support.runtime_api import item_event
+from tests.support.runtime_api import deployed as running
+from tests.support.runtime_api import front_door, http_event, item_event
+from tests.support.server import serving
 from tests.support.stores import PREFIX, REGION, Keys, Store, _user
 from vault.links import Invite, parse_invite
 from vault.promises import decode_promise, verify_promise
@@ -126,11 +128,13 @@ LOG_KEY = "/shared-pod/log-key"
 ACCOUNT = "123456789012"
 
 
-def role_of_the_template(store: Store) -> Keys:
-    """Keys with exactly the rights that template.yaml gives a function, on this store's bucket."""
+def role_of_the_template(store: Store, *more: dict[str, str]) -> Keys:
+    """Keys with the rights that template.yaml gives a function, on this store's bucket, and no others."""
     read = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
     policy = read["Resources"]["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]
-    return _user(store.client("iam"), f"role-{uuid.uuid4().hex}", _filled(policy, store))
+    filled = _filled(policy, store)
+    filled["Statement"] += more
+    return _user(store.client("iam"), f"role-{uuid.uuid4().hex}", filled)
 
 
 def _filled(value: Any, store: Store) -> Any:
@@ -247,3 +251,99 @@ def test_an_id_that_was_freed_in_the_store_stays_erased_at_home(
         ended = run("collect", "plants", "--from", str(site.store.address()), "--again", "--json")
         assert (ended.code, json.loads(ended.lines[0])["reason"]) == (3, reason)
         assert succeed("ls", "plants", "--json").lines == []
+
+
+ROWS = "place,species,mass\nshore,Chinstrap,3.5\nislet,Gentoo,5\nshore,Gentoo,\n"
+_OF_THE_WAY = ("_from", "_seq", "_received", "id", "dateCreated", "dateModified", "dateServerModified")
+
+
+def settings_of_the_template(store: Store) -> dict[str, str]:
+    """What template.yaml gives its function; the bucket's address leads to this store, not to the cloud."""
+    read = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
+    given = read["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    names = {"Bucket": store.bucket, "AWS::Region": REGION, "LogKeyName": LOG_KEY}
+    found = {}
+    for name, value in given.items():
+        text = str(value["Fn::Sub"])
+        for reference, known in names.items():
+            text = text.replace(f"${{{reference}}}", known)
+        assert "${" not in text
+        found[str(name)] = text
+    return found | {"POD_STORE": f"{found['POD_STORE']}&endpoint={store.endpoint}"}
+
+
+def contents(home: str) -> list[dict[str, Any]]:
+    """What is exported, without what differs from one way to another: times, places, ids.
+
+    `send` declares what it sends, each time; a function stores that again, for
+    it cannot know what its slot declared before.
+    """
+    exported = succeed("export", home, "-", "--format", "jsonl", "--type", "Find")
+    rows = [json.loads(line) for line in exported.lines]
+    return sorted(
+        ({name: row[name] for name in row if name not in _OF_THE_WAY} for row in rows), key=json.dumps
+    )
+
+
+def test_the_whole_chain_without_a_cloud_gives_what_a_server_gives(
+    site: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code that was laid out and the template's settings, in the real runtime, with the role's rights.
+
+    `send` puts a table in, and another into a server; at home no command knows
+    the difference, and each promise becomes a receipt that is proven.
+    """
+    Path("table.csv").write_text(ROWS)
+    succeed("deploy", "prepare", "plants")
+    site.store.client("ssm").put_parameter(
+        Name=LOG_KEY, Value=Path("plants/function.key").read_text(), Type="SecureString"
+    )
+    environment = {
+        # This store asks for rights to parameters without saying to which one.
+        **role_of_the_template(
+            site.store, {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "*"}
+        ).environment,
+        **settings_of_the_template(site.store),
+        "AWS_ENDPOINT_URL": site.store.endpoint,
+    }
+    words = ("send", "table.csv", "--type", "Find", "--yes", "--receipts")
+    succeed("invite", "new", "plants", "--name", "field-team")
+    succeed("deploy", "prepare", "plants")
+    with (
+        running(environment, Path("log"), code=Path("deploy/code").absolute()) as runtime,
+        front_door(runtime) as url,
+    ):
+        succeed("invite", "refresh", "plants", "field-team.invite", "--url", url)
+        assert runtime.invoke(http_event("GET", "/version")).content["statusCode"] == 200, runtime.log
+        succeed(*words, "promises", "--invite", "field-team.invite")
+        again = succeed(*words, "promises", "--invite", "field-team.invite", "--json").json
+    assert (again["accepted"], again["rejected"]) == (3, 0)
+    secret = Path("plants/function.key").read_text().strip()
+    assert secret not in Path("log").read_text()
+    promises = sorted(Path("promises").glob("*.promise"))
+    assert len(promises) == 3
+    sent = [("--invite", "field-team.invite", "--item", path.with_suffix(".json")) for path in promises]
+    for path, options in zip(promises, sent, strict=True):
+        assert "PROVEN" in succeed("promise", "verify", path, *options).lines[0]
+    collected(site.store, monkeypatch)
+
+    served = make_pod(Path("served"), policy="infer")
+    succeed("invite", "new", "served", "--name", "field-team-2", "--url", url)
+    with serving(served.folder.path.absolute()) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        succeed("invite", "refresh", "served", "field-team-2.invite", "--url", url)
+        succeed(*words, "receipts", "--invite", "field-team-2.invite")
+
+    assert contents("plants") == contents("served") != []
+    finds = []
+    for home in ("plants", "served"):
+        shown = [line.split("\t") for line in succeed("ls", home).lines]
+        finds.append(sorted(summary for _, kind, _, summary in shown if kind == "Find"))
+        audit = succeed("audit", home, "--json").json
+        assert (audit["items"], audit["findings"]) == (len(shown), [])
+        assert succeed("check", home).lines[-1] == "ok"
+    assert finds[0] == finds[1]
+    succeed("promise", "redeem", "plants", *promises)
+    for path, options in zip(promises, sent, strict=True):
+        receipt = path.with_name(f"{path.name}.receipt")
+        assert "PROVEN: the pod accepted" in succeed("receipt", "verify", receipt, *options).lines[0]

@@ -18,7 +18,7 @@ MISSING = (
     "atheris is not installed: requirements/fuzz.txt has it, for Linux on x86-64 and Python 3.11 to 3.13; "
     "`make fuzz` installs it. The corpora are played back by `make test` without it"
 )
-_SHARES = {"edge": 3, "vault_bytes": 3, "vault_rows": 3, "messages": 2}
+_SHARES = {"collecting": 3, "edge": 3, "vault_bytes": 3, "vault_rows": 3, "messages": 2}
 """Of the time; one for every other target. These lay out a pod for each input: a hundred times the work."""
 
 

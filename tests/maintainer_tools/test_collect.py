@@ -485,3 +485,20 @@ def test_a_scratch_folder_that_cannot_be_made_is_said(
     monkeypatch.setattr(scratch, "_made", denied)
     assert collect().code == 26
     assert ids() == []
+
+
+def test_an_empty_object_is_said_unless_its_item_was_erased(function: Function, slot: OpenedSlot) -> None:
+    """A maintainer puts one where they removed what they erased; anywhere else something is gone."""
+    deposits = [function.send(slot, id=f"item-{number}", text="x") for number in range(2)]
+    put(STORE, *deposits)
+    lay(STORE, deposits[1].key, b"")
+    ended = collect("--json")
+    assert (ended.code, json.loads(ended.lines[0])["reason"]) == (3, "malformed")
+    named = json.loads(succeed("erase", "plants", "item-0", "--yes", "--json").lines[0])
+    assert named["object"] == deposits[0].key
+    lay(STORE, deposits[0].key, b"")
+    ended = collect("--again", "--json")
+    *refused, summary = map(json.loads, ended.lines)
+    assert [each["key"] for each in refused] == [deposits[1].key]
+    assert (summary["taken"], summary["collected_before"]) == (0, 1)
+    assert ids() == []

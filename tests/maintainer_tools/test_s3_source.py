@@ -180,6 +180,19 @@ def test_a_page_of_something_else_is_none(store: Store, five: list[str]) -> None
         assert not way.faults
 
 
+def test_a_list_that_the_library_cannot_read_is_asked_for_again(store: Store, five: list[str]) -> None:
+    """A number that is none, or there twice: the library's parser raises whatever it stumbles over."""
+
+    def bad(size: bytes) -> stores.Fault:
+        page = b"<ListBucketResult><Contents><Key>x</Key>" + size + b"</Contents></ListBucketResult>"
+        return lambda passing: passing.give(200, [], page)
+
+    with between(store.endpoint) as way:
+        way.faults = [("GET", bad(size)) for size in (b"<Size>x</Size>", b"<Size>1</Size><Size>1</Size>")]
+        assert list(source_of(store.address(way.endpoint)).keys("v1/0/pod/")) == five
+        assert not way.faults
+
+
 def test_items_are_collected_from_a_store(store: Store, tmp_path: Path) -> None:
     """From the address that functions put them under."""
     pod = make_pod(Path("plants"), policy="infer", more=properties_toml({"text": "Text"}))

@@ -115,13 +115,20 @@ class Runtime:
         log: Where its standard error goes.
         frozen: Whether it is frozen once it was imported, until ``thaw``.
         processes: How many there are.
+        code: The folder that was deployed.
 
     Attributes:
         process: It, or the one that started the others.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], log: Path, *, frozen: bool = False, processes: int = 1
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        frozen: bool = False,
+        processes: int = 1,
+        code: Path = ROOT,
     ) -> None:
         self._server = _Server()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -135,14 +142,14 @@ class Runtime:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if frozen else "on-demand",
             "AWS_LAMBDA_FUNCTION_NAME": "f",
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "LAMBDA_TASK_ROOT": str(ROOT),
-            "PYTHONPATH": str(ROOT),
+            "LAMBDA_TASK_ROOT": str(code),
+            "PYTHONPATH": str(code),
             "PATH": os.environ["PATH"],
         }
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, *program, "ingest.function.handler"],
-                cwd=ROOT,
+                cwd=code,
                 env={**more, **environment},
                 stdout=file,
                 stderr=file,
@@ -216,10 +223,15 @@ class Runtime:
 
 @contextlib.contextmanager
 def deployed(
-    environment: Mapping[str, str], log: Path, *, frozen: bool = False, processes: int = 1
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    frozen: bool = False,
+    processes: int = 1,
+    code: Path = ROOT,
 ) -> Iterator[Runtime]:
     """Run a function for the length of a ``with`` block."""
-    runtime = Runtime(environment, log, frozen=frozen, processes=processes)
+    runtime = Runtime(environment, log, frozen=frozen, processes=processes, code=code)
     try:
         yield runtime
     finally:
@@ -254,3 +266,54 @@ def item_event(
 ) -> dict[str, Any]:
     """One item as an event."""
     return http_event("POST", f"/v4/{owner}/create_item", envelope(key, payload).decode(), headers)
+
+
+class _FrontDoor(BaseHTTPRequestHandler):
+    """One request over HTTP, handed on as an event."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Front
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's name
+        """Say nothing."""
+
+    def _pass(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        event = http_event(self.command, self.path, self.rfile.read(length).decode(), headers)
+        with self.server.one_at_a_time:
+            told = self.server.runtime.invoke(event)
+        assert told.kind == "response", told
+        body = told.content["body"].encode()
+        self.send_response_only(told.content["statusCode"])
+        for name, value in [*told.content["headers"].items(), ("Content-Length", str(len(body)))]:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_OPTIONS = _pass  # noqa: N815  # the library's names
+
+
+class _Front(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(("127.0.0.1", 0), _FrontDoor)
+        self.runtime = runtime
+        self.one_at_a_time = threading.Lock()
+
+
+@contextlib.contextmanager
+def front_door(runtime: Runtime) -> Iterator[str]:
+    """Stand before a function as an HTTP API does, for whoever speaks HTTP; its URL."""
+    front = _Front(runtime)
+    thread = threading.Thread(target=front.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{front.server_port}"
+    finally:
+        front.shutdown()
+        front.server_close()
+        thread.join()

@@ -21,7 +21,7 @@ CRASHED = [
     pytest.param(path, id=f"{path.parent.name}-{path.name[:14]}") for path in sorted(CRASHES.glob("*/*"))
 ]
 ROUNDS = 200
-SLOW = {"edge", "messages", "sheets", "vault_bytes", "vault_rows"}
+SLOW = {"collecting", "edge", "messages", "sheets", "vault_bytes", "vault_rows"}
 """They lay out a pod for each input, or look for a mistyped word: of theirs, the corpus alone."""
 FEWEST = 8
 """Inputs of a corpus; one that was lost by accident would make its test say nothing."""

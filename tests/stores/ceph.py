@@ -107,7 +107,7 @@ class Ceph:
         self.start_osd()
         # The first one makes the pools; two at once would race for that.
         for _ in range(self._gateways):
-            self.add_gateway()
+            self.endpoints.append(self._add_gateway())
 
     def stop(self) -> None:
         """End every daemon, those first that depend on others."""
@@ -139,13 +139,24 @@ class Ceph:
         frontend = f"--rgw-frontends={self._frontends[number]}"
         self._start(name, lambda: is_listening(port), "radosgw", "-n", f"client.{name}", frontend)
 
-    def add_gateway(self, options: str = "", certificate: Path | None = None) -> int:
-        """Start one more, and wait until it answers; return its number.
+    @contextlib.contextmanager
+    def more_gateways(self, count: int, options: str, certificate: Path) -> Iterator[list[str]]:
+        """Run further ones for a while, which are none of ``endpoints``; yield their URLs.
 
         Args:
-            options: Lines of configuration for it alone.
-            certificate: PEM, its private key with it: it then speaks TLS, and nothing else.
+            count: How many.
+            options: Lines of configuration for them alone.
+            certificate: PEM, its private key with it: they speak TLS, and nothing else.
         """
+        first = len(self._ports)
+        try:
+            yield [self._add_gateway(options, certificate) for _ in range(count)]
+        finally:
+            for number in range(first, len(self._ports)):
+                self.stop_gateway(number)
+            del self._ports[first:], self._frontends[first:]
+
+    def _add_gateway(self, options: str = "", certificate: Path | None = None) -> str:
         number, port = len(self._ports), free_port()
         with self._configuration.open("a") as configuration:
             configuration.write(f"[client.rgw.{number}]\n{options}\n")
@@ -153,9 +164,8 @@ class Ceph:
         tls = f"ssl_endpoint={at} ssl_certificate={certificate} ssl_private_key={certificate}"
         self._ports.append(port)
         self._frontends.append(f"beast {tls if certificate else f'endpoint={at}'}")
-        self.endpoints.append(f"{'https' if certificate else 'http'}://{at}")
         self.start_gateway(number)
-        return number
+        return f"{'https' if certificate else 'http'}://{at}"
 
     def user(self, *options: str) -> Keys:
         """Keys of a new user, whose name is the access key; they may make buckets, unless options say not."""

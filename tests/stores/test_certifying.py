@@ -84,7 +84,7 @@ def certify(store: Store, folder: Path, *endpoints: str, keeps_tags: bool = True
 def test_a_plain_bucket_of_ceph_is_accepted(ceph: Ceph, tmp_path: Path, record: Record) -> None:
     """By both of its gateways; nothing is left in it."""
     store = new_bucket(ceph.store())
-    certified = certify(store, tmp_path, *ceph.endpoints[:2])
+    certified = certify(store, tmp_path, *ceph.endpoints)
     record(f"Ceph RGW {ceph.version()}, plain bucket, two gateways", *certified.row)
     certified.require_accepted()
     assert certified.verdict.configuration["versioning"] == "never"
@@ -98,22 +98,21 @@ def test_a_bucket_of_ceph_as_its_owner_has_it_is_accepted(
     store, _ = owned_bucket(ceph)
     pem = self_signed(tmp_path / "gateway.pem")
     key = base64.b64encode(secrets.token_bytes(32)).decode()
-    numbers = [ceph.add_gateway(f"rgw crypt default encryption key = {key}", pem) for _ in range(2)]
+    options = f"rgw crypt default encryption key = {key}"
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
-    ways = [ceph.endpoints[number] for number in numbers]
 
-    certified = certify(store, tmp_path, *ways)
-    record("the same, TLS, encrypted, a policy for another user", *certified.row)
-    certified.require_accepted()
+    with ceph.more_gateways(2, options, pem) as ways:
+        certified = certify(store, tmp_path, *ways)
+        record("the same, TLS, encrypted, a policy for another user", *certified.row)
+        certified.require_accepted()
 
-    # It is encrypted: who has not the key of those gateways reads something else, or nothing.
-    plaintext = os.urandom(100)
-    replace(store, endpoint=ways[0]).client().put_object(Bucket=store.bucket, Key="seen", Body=plaintext)
-    assert replace(store, endpoint=ways[1]).content("seen") == plaintext
-    with pytest.raises(ClientError):
-        store.content("seen")
-    for number in numbers:
-        ceph.stop_gateway(number)
+        # It is encrypted: a gateway that has not the key cannot show it.
+        content = os.urandom(100)
+        first, second = (replace(store, endpoint=way) for way in ways)
+        first.client().put_object(Bucket=store.bucket, Key="seen", Body=content)
+        assert second.content("seen") == content
+        with pytest.raises(ClientError):
+            store.content("seen")
 
 
 @pytest.mark.parametrize("how", ["versioned", "locked"])
@@ -127,7 +126,7 @@ def test_a_versioned_bucket_of_ceph_is_rejected(ceph: Ceph, how: str, tmp_path: 
         store.client().put_bucket_versioning(
             Bucket=store.bucket, VersioningConfiguration={"Status": "Enabled"}
         )
-    certified = certify(store, tmp_path, *ceph.endpoints[:2])
+    certified = certify(store, tmp_path, *ceph.endpoints)
     record(f"the same, {how} bucket", *certified.row)
     certified.require_rejected({"one after the other": IGNORED, "at once": SEVERAL_WON}, NEW_BUCKET)
     assert certified.verdict.configuration["versioning"] == "Enabled"
@@ -146,7 +145,7 @@ def test_a_bucket_of_ceph_whose_versioning_was_suspended_is_accepted(
             client.put_object(**at, Body=b"first")
     with pytest.raises(ClientError, match="PreconditionFailed"):
         client.put_object(**at, Body=b"second", IfNoneMatch="*")
-    certified = certify(store, tmp_path, *ceph.endpoints[:2])
+    certified = certify(store, tmp_path, *ceph.endpoints)
     record("the same, versioned once, then suspended", *certified.row)
     certified.require_accepted()
     assert certified.verdict.configuration["versioning"] == "Suspended"
@@ -158,7 +157,7 @@ def test_a_bucket_of_ceph_that_is_open_to_everybody_is_rejected(
     """Whoever reaches it could fill it."""
     store = new_bucket(ceph.store())
     store.client().put_bucket_acl(Bucket=store.bucket, ACL="public-read-write")
-    certified = certify(store, tmp_path, *ceph.endpoints[:2])
+    certified = certify(store, tmp_path, *ceph.endpoints)
     record("the same, bucket open to everybody", *certified.row)
     certified.require_rejected({"no secret": "was stored"}, "take the right to write away")
 
@@ -167,7 +166,7 @@ def test_a_wrong_secret_is_refused_by_ceph(ceph: Ceph, tmp_path: Path) -> None:
     """By every check, and nothing is stored; what to look at is said."""
     store = new_bucket(ceph.store())
     wrong = replace(store, admin=replace(store.admin, secret_key=secrets.token_hex(20)))
-    certified = certify(wrong, tmp_path, *ceph.endpoints[:2])
+    certified = certify(wrong, tmp_path, *ceph.endpoints)
     assert certified.ran.code == 3, certified.ran.err
     assert len(certified.failed) == len(certified.verdict.checks)
     assert all("403" in said and "check the bucket, the keys" in said for said in certified.failed.values())

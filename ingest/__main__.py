@@ -43,7 +43,7 @@ from ingest.settings import (
     parse_owners,
     parse_trusted,
 )
-from ingest.stopping import OneStopLoop, hold_signals_in_children, stop_at_first_signal
+from ingest.stopping import OneStopLoop, hold_signals_in_children, ignore_signals, stop_at_first_signal
 from vault.errors import VaultError
 
 Load = Callable[[Settings, int], Application]
@@ -225,6 +225,8 @@ def _serve(settings: Settings, load: Load) -> int:
     except SystemExit:
         # A worker that got the stop signal before its parent did counts as crashed there.
         return 0 if server.interrupt_signal else 1
+    finally:
+        ignore_signals()
     return 0
 
 

@@ -6,7 +6,8 @@ runs is lost. Ctrl-C pressed twice, or a stop in the first second, then took as
 long as the parent's patience. So signals wait from a worker's fork until it
 listens, and its loop passes on the first only. Its parent's handler waits for a
 lock that the main thread, which runs it, may hold; there too only the first
-signal counts, and another thread waits.
+signal counts, and another thread waits. Once it has stopped, a signal that comes
+while the interpreter ends does nothing: it would be an end by a signal.
 """
 
 from __future__ import annotations
@@ -58,6 +59,12 @@ def stop_at_first_signal(parent: Stoppable) -> None:
 
     for number in STOP_SIGNALS:
         signal.signal(number, tell)
+
+
+def ignore_signals() -> None:
+    """Let stop signals do nothing from now on; called from the main thread."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class OneStopLoop(uvloop.Loop):

@@ -72,6 +72,18 @@ def test_signals_sent_again_change_nothing(pod: TestPod, number: signal.Signals,
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_without_end_change_nothing(pod: TestPod, number: signal.Signals) -> None:
+    """A server that has stopped leaves by itself: up to its very last moment none of them ends it."""
+    with serving(pod.folder.path) as server:
+        deadline = time.monotonic() + STOP_SECONDS
+        while server.process.poll() is None:
+            server.process.send_signal(number)
+            assert time.monotonic() < deadline, server.log
+        assert server.wait() == 0
+        assert server.wait_for("stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2, 0.5])
 def test_a_signal_before_it_listens_is_not_lost(pod: TestPod, number: signal.Signals, seconds: float) -> None:
     """A service that is stopped as it starts stops, long before anybody's patience ends."""

@@ -97,11 +97,16 @@ def record(lines: Sequence[Line]) -> str:
             "\n".join(table(head, [*rows, _row(("in all", "", "", ""), lines)])),
             counted("Killed", (line.kills for line in lines)),
             *_by_operation(lines),
-            counted("Clocks, by how much they were wrong", (line.clocks for line in lines)),
+            counted("Processes by how much their clocks were wrong", (line.clocks for line in lines))
+            + f" Promises of another time than the round's: {_from_wrong_clocks(lines):,}.",
             counted("Answers to contributors", (line.statuses for line in lines))
             + f" Unanswered: {sum(line.unanswered for line in lines):,}.",
         ]
     )
+
+
+def _from_wrong_clocks(lines: Iterable[Line]) -> int:
+    return sum(line.result.from_wrong_clocks for line in lines)
 
 
 _OPERATIONS = {"put": "Puts", "look": "Tags", "list": "Lists", "get": "Objects"}

@@ -36,6 +36,8 @@ WORK_SECONDS = 1.5
 """Items acknowledged between two kills, if they come in time: a command may keep the pod closed."""
 VICTIMS = {"group": 3, "parent": 2, "worker": 2, "writer": 8}
 """Who is killed, and how often in fifteen: the writer has the vault open."""
+NOBODY = "nobody"
+"""Is killed where a bug shows without it."""
 ANY, COMMAND = "any", "command"
 MOMENTS = {ANY: 3, COMMIT: 3, CHECKPOINT: 3, COMMAND: 5}
 """When, and how often in fourteen; COMMAND is in the middle of one of the maintainer's."""
@@ -55,13 +57,17 @@ class Aim(NamedTuple):
         victims: Who is killed, and how often in their sum.
         moments: When, likewise.
         works: What the maintainer does, each as often as it stands here.
+        are_works_killed: Whether some of that is killed.
         is_upgraded: Whether the next version comes.
+        clients: How many send at once.
     """
 
     victims: Mapping[str, int] = VICTIMS
     moments: Mapping[str, int] = MOMENTS
     works: Sequence[str] = WORKS
+    are_works_killed: bool = True
     is_upgraded: bool = True
+    clients: int = CLIENTS
 
 
 EVERYTHING = Aim()
@@ -110,13 +116,14 @@ class Storm:
                 port=self._port,
                 seed=f"{seed}/{number}",
             )
-            for number in range(CLIENTS)
+            for number in range(aim.clients)
         ]
         self._maintainer = Maintainer(
             self.pod.home,
             folder,
             self.promises,
             works=aim.works,
+            is_killed=aim.are_works_killed,
             seed=f"{seed}/maintainer",
             environment=self.environment,
         )
@@ -200,6 +207,8 @@ class Storm:
     def _kill(self, victim: str, moment: str) -> None:
         server = self._server
         assert server
+        if victim == NOBODY:
+            return
         with contextlib.suppress(ProcessLookupError, IndexError, ValueError, FileNotFoundError):
             # A worker or writer that is just being started again has no number yet: then nobody is hit.
             if victim == "group":

@@ -65,6 +65,7 @@ class Maintainer(threading.Thread):
         folder: For copies and invites.
         promises: Shared.
         works: Of ``WORKS``: what is done, in any order.
+        is_killed: Whether some of it is.
         seed: Of the choices.
         environment: Added to what a command is started with; may change meanwhile.
 
@@ -80,6 +81,7 @@ class Maintainer(threading.Thread):
         promises: Promises,
         *,
         works: Sequence[str],
+        is_killed: bool,
         seed: str,
         environment: Mapping[str, str],
     ) -> None:
@@ -88,6 +90,7 @@ class Maintainer(threading.Thread):
         self._folder = folder
         self._promises = promises
         self._works = works
+        self._is_killed = is_killed
         self._environment = environment
         self._chance = random.Random(seed)  # noqa: S311  # a storm must repeat itself
         self._numbers = itertools.count(1)
@@ -124,7 +127,8 @@ class Maintainer(threading.Thread):
         }
         # What was acknowledged a moment ago is the first to go.
         self._stopping.wait(PAUSE_SECONDS[1])
-        self._erase()
+        if ERASURE in self._works:
+            self._erase()
         while not self._stopping.wait(self._chance.uniform(*PAUSE_SECONDS)):
             if self._is_upgrade_due.is_set():
                 self._upgrade()
@@ -266,7 +270,7 @@ class Maintainer(threading.Thread):
     ) -> _Ended:
         """Run a command; with this chance kill it, inside or at any moment."""
         with self._running(name, arguments, is_inside) as process:
-            if self._chance.random() >= chance:
+            if self._chance.random() >= chance or not self._is_killed:
                 return self._await(process)
             self._let_live(process, is_inside)
             if process.poll() is not None:

@@ -269,6 +269,23 @@ def test_a_log_that_was_kept_is_moved_when_it_grows_again(used: TestPod) -> None
         assert survey(used.folder.wal).commits == 1
 
 
+def test_a_log_that_another_program_reads_is_moved_later(used: TestPod) -> None:
+    """One that asks for no lock of ours: commits go on, and each tries again."""
+    file_key = used.keys.file_key.reveal().hex()
+    with used.writer() as writer:
+        with Child("reader", used.folder.vault, file_key) as reader:
+            reader.ask("read")
+            count = fill_log(used, writer)
+            used.put(writer, text="x")
+            assert survey(used.folder.wal).commits > 1
+
+        used.put(writer, text="x")
+
+        assert survey(used.folder.wal).commits == 1
+
+    assert len(used.items()) == 2 + count + 2
+
+
 def test_a_log_that_grew_far_is_cut(used: TestPod) -> None:
     """A snapshot may have held it for long; its file is given back."""
     with used.writer() as writer:

@@ -172,6 +172,20 @@ def test_in_a_batch_that_was_altered_a_check_counts_none(mixed: TestPod, damage:
     assert any(finding.startswith("item 2 (batch 1, by field-team): ") for finding in report.findings)
 
 
+def test_reading_goes_on_past_what_was_erased_beside_them(mixed: TestPod) -> None:
+    """An item of the same batch that went is not there, and is not unreadable."""
+    with mixed.reader() as reader:
+        statements = [
+            reader.sign_erasure(item, mixed.clock()) for item in reader.items() if item.id == "item-1"
+        ]
+    with mixed.writer() as writer:
+        assert writer.erase(mixed.policy, statements).items == 1
+
+    with mixed.reader() as reader:
+        assert _ids(reader) == ["item-2", "item-3"]
+        assert reader.passed_over.count == len(GARBAGE)
+
+
 def test_erased_ones_are_no_more(mixed: TestPod) -> None:
     """A statement names a place, not an id; a check finds nothing then."""
     with mixed.reader() as reader:

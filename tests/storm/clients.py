@@ -35,6 +35,7 @@ class StormClient(threading.Thread):
         port: Where the server listens now; None while there is none.
         seed: Of its choices.
         receipts_every: Of how many items one asks for a receipt.
+        pause_seconds: Between two items.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class StormClient(threading.Thread):
         port: Callable[[], int | None],
         seed: str,
         receipts_every: int = RECEIPTS_EVERY,
+        pause_seconds: float = 0.0,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._path = f"/v4/{invite.owner_key.hex}/create_item"
@@ -54,6 +56,7 @@ class StormClient(threading.Thread):
         self._promises = promises
         self._traffic = traffic
         self._receipts_every = receipts_every
+        self._pause_seconds = pause_seconds
         self._port = port
         self._chance = random.Random(seed)  # noqa: S311  # a storm must repeat itself
         self._count = 0
@@ -66,7 +69,7 @@ class StormClient(threading.Thread):
 
     def run(self) -> None:
         """Send one item after the other, each until it is answered."""
-        while not self._stopping.is_set():
+        while not self._stopping.wait(self._pause_seconds):
             self._count += 1
             self._deliver(f"{self.name}-{self._count:07d}")
 

@@ -59,7 +59,7 @@ class Aim(NamedTuple):
         works: What the maintainer does, each as often as it stands here.
         are_works_killed: Whether some of that is killed.
         is_upgraded: Whether the next version comes.
-        clients: How many send at once.
+        pause_seconds: Of each client, between two items.
     """
 
     victims: Mapping[str, int] = VICTIMS
@@ -67,7 +67,7 @@ class Aim(NamedTuple):
     works: Sequence[str] = WORKS
     are_works_killed: bool = True
     is_upgraded: bool = True
-    clients: int = CLIENTS
+    pause_seconds: float = 0.0
 
 
 EVERYTHING = Aim()
@@ -115,8 +115,9 @@ class Storm:
                 self.traffic,
                 port=self._port,
                 seed=f"{seed}/{number}",
+                pause_seconds=aim.pause_seconds,
             )
-            for number in range(aim.clients)
+            for number in range(CLIENTS)
         ]
         self._maintainer = Maintainer(
             self.pod.home,

@@ -13,10 +13,10 @@ import msgspec
 
 from vault.items import NAME_BYTES, Item, commitment, item_name, item_salt
 from vault.judging import Outcome
+from vault.keys import KEY_BYTES
 from vault.slots import OpenedSlot
 
-_KEY_BYTES = 32
-Key = Annotated[bytes, msgspec.Meta(min_length=_KEY_BYTES, max_length=_KEY_BYTES)]
+Key = Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
 """Of its length when it is decoded: whoever takes the door over sends the writer what it likes."""
 Name = Annotated[bytes, msgspec.Meta(min_length=NAME_BYTES, max_length=NAME_BYTES)]
 """Likewise."""

@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,24 +102,17 @@ def test_a_wal_that_begins_anew_keeps_its_file(connection: AppendConnection) -> 
     assert connection.truncate_wal()
 
 
-def test_beginning_anew_gives_way_to_a_reader_in_place(path: Path, connection: AppendConnection) -> None:
-    """As truncating does."""
-    append_batch(connection, 1)
-    with Child("reader", path) as reader:
-        assert reader.ask("read") == "1"
-        append_batch(connection, 2)
-        assert not connection.restart_wal()
-    assert connection.restart_wal()
-
-
-def test_truncating_gives_way_to_a_reader_in_place(path: Path, connection: AppendConnection) -> None:
+@pytest.mark.parametrize("move", [AppendConnection.restart_wal, AppendConnection.truncate_wal])
+def test_moving_the_wal_gives_way_to_a_reader_in_place(
+    path: Path, connection: AppendConnection, move: Callable[[AppendConnection], bool]
+) -> None:
     """The reader's state is still needed; the caller goes on and tries later."""
     append_batch(connection, 1)
     with Child("reader", path) as reader:
         assert reader.ask("read") == "1"
         append_batch(connection, 2)
-        assert not connection.truncate_wal()
-    assert connection.truncate_wal()
+        assert not move(connection)
+    assert move(connection)
 
 
 def test_a_second_writer_in_another_process_is_busy(path: Path, connection: AppendConnection) -> None:

@@ -296,6 +296,21 @@ def test_a_log_that_grew_far_is_cut(used: TestPod) -> None:
         used.put(writer, text="x")
 
         assert writer._connection.wal_frames < 100
+        fill_log(used, writer)
+        used.put(writer, text="moves it, at the usual size")
+        assert survey(used.folder.wal).commits == 1
+
+
+def test_a_small_log_that_was_moved_for_a_close_fills_again(used: TestPod) -> None:
+    """What it had then is not what is enough for the next time."""
+    with used.writer() as writer:
+        with copying(used.folder.path, PATIENCE):
+            assert not writer.close()
+        used.put(writer, text="moves it")
+        for _ in range(5):
+            used.put(writer, text="x" * 20_000)
+
+        assert survey(used.folder.wal).commits == 6
 
 
 def test_a_log_that_began_anew_is_found_as_it_is_after_a_death(used: TestPod, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """A server for an hour: ``make soak MINUTES=60``.
 
-A real server is loaded at a constant rate, 70 % of the highest it reached in a
-short run just before, while `snapshot`, `export` and `audit` are run one after
-the other beside it, over and over. At the end, or as soon as a vault has grown
+A real server is loaded at a constant rate, while `snapshot`, `export` and
+`audit` are run one after the other beside it, over and over. The rate is 70 % of
+the highest: what it accepted in a short run just before, from the same clients,
+with the same commands beside it. At the end, or as soon as a vault has grown
 to ``--vault-mb`` and the load has moved on to the next pod, a vault's items are
 counted by an audit. It is clean if
 
@@ -38,7 +39,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from benchmarks import load
 from benchmarks.ingest import running
 from benchmarks.open_loop import OK, OpenLoop, Target
 from benchmarks.pods import Pod, make_body, make_pod
@@ -52,7 +52,9 @@ ROOT = Path(__file__).parents[1]
 LEDGER = ROOT / "docs" / "soak.jsonl"
 CONNECTIONS = 64
 PART = 0.7
-WARM_UP_SECONDS, HIGHEST_SECONDS = 5, 15
+WARM_UP_SECONDS, HIGHEST_SECONDS = 15.0, 60.0
+ALWAYS_DUE = 1e6
+"""Items a second that no server keeps up with: a client then waits for nothing but answers."""
 BYTES_AN_ITEM = 1_000
 """More than an item of the benchmark takes on disk in a batch of a loaded server."""
 SAMPLE_SECONDS = 1.0
@@ -79,15 +81,37 @@ def size_of(pod: Pod) -> int:
     return sum(path.stat().st_size for path in (pod.folder.vault, pod.folder.wal) if path.exists())
 
 
-def highest_rate(folder: Path) -> float:
-    """Items a second of a short run in which the clients wait for nothing but answers."""
+def highest_rate(folder: Path, connections: int, warm_up_seconds: float, seconds: float) -> float:
+    """Items a second that are accepted where another is always due, with the commands beside it.
+
+    Args:
+        folder: What is made there is removed.
+        connections: How many the clients keep.
+        warm_up_seconds: Before it is measured.
+        seconds: How long it is measured.
+
+    Raises:
+        ChildProcessError: A command failed.
+    """
     pod, port = make_pod(folder / "highest"), free_port()
-    with running("ingest", port, str(pod.folder.path)):
-        path, body = f"/v4/{pod.owner}/create_item", make_body(pod.key)
-        load.run(port, path, body, connections=CONNECTIONS, seconds=WARM_UP_SECONDS)
-        found = load.run(port, path, body, connections=CONNECTIONS, seconds=HIGHEST_SECONDS)
+    client, jobs = OpenLoop(port, _target(pod), connections), Jobs(folder / "highest", pod)
+    with running("ingest", port, str(pod.folder.path)), ThreadPoolExecutor(2) as pool:
+        working = pool.submit(jobs.run)
+        sending = pool.submit(client.run, ALWAYS_DUE, warm_up_seconds + 2 * seconds)
+        try:
+            time.sleep(warm_up_seconds)
+            began, before = time.monotonic(), client.statuses[OK]
+            time.sleep(seconds)
+            found = (client.statuses[OK] - before) / (time.monotonic() - began)
+        finally:
+            client.stop()
+            jobs.stop()
+        sending.result()
+        working.result()
     shutil.rmtree(folder / "highest")
-    return found.per_second
+    if jobs.faults:
+        raise ChildProcessError(jobs.faults[0])
+    return found
 
 
 def soak(folder: Path, plan: Plan) -> Soak:
@@ -97,7 +121,10 @@ def soak(folder: Path, plan: Plan) -> Soak:
         folder: Empty; what is made there is left.
         plan: How.
     """
-    highest = 0.0 if plan.per_second else highest_rate(folder)
+    highest = 0.0
+    if not plan.per_second:
+        highest = highest_rate(folder, plan.connections, WARM_UP_SECONDS, HIGHEST_SECONDS)
+        print(f"highest rate: {highest:,.0f} items a second", flush=True)
     rate = plan.per_second or PART * highest
     vaults = math.ceil(rate * plan.minutes * 60 * BYTES_AN_ITEM / (plan.vault_mb * 1e6)) + 1
     pods = [make_pod(folder / f"pod-{number}") for number in range(1, vaults + 1)]

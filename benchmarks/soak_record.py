@@ -18,7 +18,7 @@ class Soak(msgspec.Struct):
         commit: Of the program, with a plus where files were changed.
         minutes: How long items were due.
         lasted_minutes: Until all were answered, and the last command had ended.
-        highest: Items a second of the short run before.
+        highest: Items a second of the short run before; 0 if the rate was given.
         per_second: The constant rate.
         sent: Items.
         statuses: Answers by status; 0 is a connection that ended without one.

@@ -18,7 +18,7 @@ import pytest
 from benchmarks.ingest import processes
 from benchmarks.open_loop import ANSWER_SECONDS, Latencies, OpenLoop, Target
 from benchmarks.pods import make_pod
-from benchmarks.soak import Plan, losses, soak
+from benchmarks.soak import Plan, highest_rate, losses, soak
 from benchmarks.soak_jobs import Jobs
 from benchmarks.soak_record import lines_of
 from benchmarks.soak_watch import Level, descriptors, level_of, own_memory_mb, rises
@@ -39,6 +39,13 @@ def test_a_small_soak_is_clean(tmp_path: Path) -> None:
     assert made.memory_mb.keys() == made.descriptors.keys() == {"parent", "worker", "writer"}
     assert 0 < made.p50_ms <= made.p99_ms <= made.p999_ms <= made.most_ms
     assert [*lines_of(made)][-1] == "  clean"
+
+
+@pytest.mark.timeout(400)
+def test_the_highest_rate_is_found_beside_the_commands(tmp_path: Path) -> None:
+    """Something is always due while they run; nothing of it is left."""
+    assert highest_rate(tmp_path, connections=8, warm_up_seconds=0.5, seconds=1) > 0
+    assert [*tmp_path.iterdir()] == []
 
 
 def _kill_the_writer(folder: Path) -> None:

@@ -31,6 +31,32 @@ class Taken(NamedTuple):
     tags: Mapping[str, str] | None
 
 
+def put_once(client: Any, place: Mapping[str, str], content: bytes, tags: Mapping[str, str] | None) -> None:
+    """Put an object where there is none, in one try.
+
+    Args:
+        client: Of ``cloud.s3``.
+        place: ``Bucket`` and ``Key``.
+        content: The object.
+        tags: Its tags; None to set none.
+
+    Raises:
+        ExistsError: There is one.
+        StorageError: As ``cloud.s3.ask``.
+    """
+    own = {"Tagging": urlencode(tags)} if tags is not None else {}
+    checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    ask(
+        client.put_object,
+        **place,
+        **own,
+        Body=content,
+        ContentType=_TYPE,
+        ChecksumSHA256=checksum,
+        IfNoneMatch="*",
+    )
+
+
 class Placing:
     """One store to put objects into. Several threads use it.
 
@@ -78,18 +104,8 @@ class Placing:
 
     def _try(self, client: Any, key: str, content: bytes, tags: Mapping[str, str]) -> Taken | None:
         place = {"Bucket": self._address.bucket, "Key": self._address.prefix + key}
-        own = {"Tagging": urlencode(tags)} if self._address.keeps_tags else {}
-        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
         try:
-            ask(
-                client.put_object,
-                **place,
-                **own,
-                Body=content,
-                ContentType=_TYPE,
-                ChecksumSHA256=checksum,
-                IfNoneMatch="*",
-            )
+            put_once(client, place, content, tags if self._address.keeps_tags else None)
         except ExistsError:
             return self._look(client, place, tags)
         return None

@@ -31,7 +31,7 @@ CONNECTIONS = 32
 PRECONDITION_FAILED = 412
 _NOT_FOUND, _CONFLICT, _REQUEST_TIMEOUT, _TOO_MANY, _NOT_IMPLEMENTED = 404, 409, 408, 429, 501
 _LEAST_SERVER_ERROR = 500
-_AGAIN = frozenset((_CONFLICT, _REQUEST_TIMEOUT, _TOO_MANY))
+_AGAIN = frozenset((_CONFLICT, _REQUEST_TIMEOUT, _TOO_MANY, PRECONDITION_FAILED))
 _AGAIN_CODES = frozenset(("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError"))
 _CODE = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)
 
@@ -112,7 +112,7 @@ def ask(request: Callable[..., Result], **parameters: Any) -> Result:
         parameters: Its own.
 
     Raises:
-        ExistsError: 412.
+        ExistsError: 412, to a request with a condition.
         MissingError: There is no such object.
         AgainError: It may pass: busy, slow, cut off, or raced by another.
         StorageError: It will not: refused, no such bucket, not implemented.
@@ -120,7 +120,7 @@ def ask(request: Callable[..., Result], **parameters: Any) -> Result:
     try:
         return request(**parameters)
     except ClientError as exc:
-        raise _meaning(exc) from exc
+        raise _meaning(exc, is_conditional="IfNoneMatch" in parameters) from exc
     except _BROKEN as exc:
         raise AgainError(f"the object store did not answer ({type(exc).__name__}); try again") from exc
     except BotoCoreError as exc:
@@ -131,11 +131,11 @@ def ask(request: Callable[..., Result], **parameters: Any) -> Result:
         ) from exc
 
 
-def _meaning(error: ClientError) -> Exception:
+def _meaning(error: ClientError, *, is_conditional: bool) -> Exception:
     answer = error.response
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(answer.get("Error", {}).get("Code", ""))
-    if status == PRECONDITION_FAILED:
+    if status == PRECONDITION_FAILED and is_conditional:
         return ExistsError()
     if status == _NOT_FOUND and code in {"NoSuchKey", "404"}:
         return MissingError("there is no such object in the store")

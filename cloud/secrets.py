@@ -8,6 +8,7 @@ opens nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -32,12 +33,13 @@ _REFUSED = (BotoCoreError, ClientError)
 
 
 def _from_ssm(name: str) -> str:
-    found = _client("ssm").get_parameter(Name=name, WithDecryption=True)
-    return str(found["Parameter"]["Value"])
+    with contextlib.closing(_client("ssm")) as client:
+        return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
 
 
 def _from_secrets_manager(name: str) -> str:
-    return str(_client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+    with contextlib.closing(_client("secretsmanager")) as client:
+        return str(client.get_secret_value(SecretId=name)["SecretString"])
 
 
 _READERS: dict[str, Callable[[str], str]] = {"ssm": _from_ssm, "secretsmanager": _from_secrets_manager}

@@ -87,7 +87,7 @@ def _open(pod: Pod | None, owner: bytes, key: DatabaseKey, now_ms: int) -> Opene
     lookup = lookup_of(key, pod_id)
     found = pod.policy.slot_by_lookup.get(lookup) if pod else None
     # Before unwrapping, and without raising: a closed slot must not cost more than one that never was.
-    if found is None or not found.is_open or found.caveats is None or is_expired(found.caveats, now_ms):
+    if found is None or found.caveats_at(now_ms) is None:
         return None
     try:
         return open_slot(found, key, pod_id)

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar, cast
-from urllib.parse import urlencode
+from typing import Any, TypeVar
 
+from cloud.bodies import read_body
+from cloud.placing import put_once
 from cloud.s3 import AgainError, ExistsError, ask, make_client, make_clients
 from cloud.store_address import StoreAddress
 from cloud.trying import DEADLINE_SECONDS, Tools, keep_trying
@@ -26,12 +26,14 @@ from cloud.verdicts import Check, Verdict
 from vault.errors import MissingError, StorageError
 
 RACES = 40
+TAGGED_RACES = 10
 RACERS = 12
 """A store that honours the condition one by one was seen to let several of so many win 36 of 40 races."""
+_MOST_READ_BYTES = 1_000
+"""More than anything it puts; another's object is not what was put, however long it is."""
 _NAME_BYTES = 16
 _SECRET_BYTES = 30
 _BARRIER_SECONDS = 60.0
-_TAGS = {"shared-pod": "1", "c": "certify"}
 _UNKNOWN = "not told"
 _OTHER_STORE = "several items could take one id in it: use another store"
 _PLAIN_BUCKET = (
@@ -48,12 +50,19 @@ _SAME_EVERYWHERE = "name only ways that show the same at once, or use another st
 Result = TypeVar("Result")
 
 
+def _tags_of(content: bytes) -> dict[str, str]:
+    """Tags of one put and no other, as a function's are."""
+    return {"shared-pod": "1", "c": content.decode("latin-1")}
+
+
 class _Failed(Exception):  # noqa: N818  # names the fact; it ends one check and no more
     """What a store did that it must not, and what to do about it; its sentence."""
 
 
 class Certifier:
-    """Tries one store with the keys of the environment, which may put, tag, read and list there.
+    """Tries one store with the keys of the environment, which may put, tag and read there.
+
+    And list: without that right a store does not say that something is not there.
 
     Args:
         address: Of the store.
@@ -69,6 +78,7 @@ class Certifier:
         self._folder = f"{address.prefix}certify/{tools.entropy(_NAME_BYTES).hex()}/"
         self._lock = threading.Lock()
         self._made: set[str] = set()
+        self._is_exact = True
 
     def certify(self, tell: Callable[[Check], None]) -> Verdict:
         """Try everything, and remove what was written.
@@ -97,6 +107,7 @@ class Certifier:
             try:
                 yield Check(name, is_passed=True, said=attempt())
             except _Failed as failed:
+                self._is_exact = False
                 yield Check(name, is_passed=False, said=str(failed))
             except (StorageError, MissingError) as exc:
                 yield Check(name, is_passed=False, said=f"it could not be tried: {exc}")
@@ -128,14 +139,15 @@ class Certifier:
                 self._race(f"race-{number}", threads)
         return f"{RACERS} writers raced for each of {RACES} keys by {self._ways()}; one won each"
 
-    def _race(self, key: str, threads: ThreadPoolExecutor) -> None:
+    def _race(self, key: str, threads: ThreadPoolExecutor, *, is_tagged: bool = False) -> None:
         barrier = threading.Barrier(RACERS)
 
         def run(number: int) -> tuple[bytes, bool | None]:
             content = f"racer {number}".encode()
             barrier.wait(_BARRIER_SECONDS)
             try:
-                return content, self._put(self._clients[number % len(self._clients)], key, content)
+                client, tags = self._clients[number % len(self._clients)], _tags_of(content)
+                return content, self._put(client, key, content, tags if is_tagged else None)
             except AgainError:
                 # Busy: whether it was carried out is not known.
                 return content, None
@@ -152,19 +164,32 @@ class Certifier:
             raise _Failed(
                 f"what stands there is not what the writer put who was told that it won; {_SAME_EVERYWHERE}"
             )
+        if is_tagged:
+            self._require_tags(key, _tags_of(self._read(self._clients[0], key) or b""))
 
     def _try_tags(self) -> str:
         """What was set with a put comes back; or the address says that it does not."""
         if not self._address.keeps_tags:
             return "none are asked for: who sends an item again is told 409"
         try:
-            self._put_patiently(self._clients[0], "tags", b"tagged", _TAGS)
-            found = [self._tags(client, "tags") for client in self._clients]
+            self._try_tagged()
         except (StorageError, MissingError) as exc:
             raise _Failed(f"they could not be tried: {exc}; {_NO_TAGS}") from exc
-        if not all(_TAGS.items() <= tags.items() for tags in found):
+        return "what was set with a put comes back, also where writers race"
+
+    def _try_tagged(self) -> None:
+        for number, client in enumerate(self._clients):
+            key, content = f"tags-{number}", f"tagged by way {number}".encode()
+            self._put_patiently(client, key, content, _tags_of(content))
+            self._require_tags(key, _tags_of(content))
+        # Where the condition does not hold, that is said already.
+        with ThreadPoolExecutor(max_workers=RACERS) as threads:
+            for number in range(TAGGED_RACES if self._is_exact else 0):
+                self._race(f"tagged-race-{number}", threads, is_tagged=True)
+
+    def _require_tags(self, key: str, tags: dict[str, str]) -> None:
+        if not all(tags.items() <= self._tags(client, key).items() for client in self._clients):
             raise _Failed(f"tags that were set with a put do not come back; {_NO_TAGS}")
-        return "what was set with a put comes back"
 
     def _try_wrong_secret(self) -> str:
         """Whoever has a wrong secret puts nothing, where who has the right one does."""
@@ -206,17 +231,8 @@ class Certifier:
         """Put once, as a function does; False if something stands there."""
         with self._lock:
             self._made.add(name)
-        own = {"Tagging": urlencode(tags)} if tags else {}
-        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
         try:
-            ask(
-                client.put_object,
-                **self._at(name),
-                **own,
-                Body=content,
-                ChecksumSHA256=checksum,
-                IfNoneMatch="*",
-            )
+            put_once(client, self._at(name), content, tags)
         except ExistsError:
             return False
         return True
@@ -227,11 +243,13 @@ class Certifier:
         return self._patiently(lambda: self._put(client, name, content, tags))
 
     def _read(self, client: Any, name: str) -> bytes | None:
-        """What stands there; None for nothing."""
+        """The beginning of what stands there; None for nothing."""
+
+        def read() -> bytes:
+            return read_body(client.get_object(**self._at(name)), _MOST_READ_BYTES)
+
         with contextlib.suppress(MissingError):
-            return self._patiently(
-                lambda: ask(lambda: cast("bytes", client.get_object(**self._at(name))["Body"].read()))
-            )
+            return self._patiently(partial(ask, read))
         return None
 
     def _tags(self, client: Any, name: str) -> dict[str, str]:

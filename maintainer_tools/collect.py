@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
 import click
 
-from maintainer_tools.alone import require_served
+from maintainer_tools.alone import alone_with, require_served
 from maintainer_tools.console import Progress, clean, progress, put, put_json, say, warn
 from maintainer_tools.deployed import deployed_pairs
-from maintainer_tools.exits import Exit
+from maintainer_tools.exits import CredentialsMissingError, Exit
 from maintainer_tools.fetching import fetched
 from maintainer_tools.folder_source import FolderSource
 from maintainer_tools.homes import PATIENCE, Home, changing, find_home, open_identity
+from maintainer_tools.identity_rotation import IdentityFiles, identity_before
 from maintainer_tools.object_stores import DEFAULT_VERDICT, certified
+from maintainer_tools.rewrap import rewrap_alone
 from maintainer_tools.scratch import scratch_folder
 from maintainer_tools.times import now_ms
 from vault.collecting import SEGMENTS_AT_ONCE, Collector
-from vault.errors import BusyError, MalformedError
+from vault.errors import BusyError, MalformedError, WrongKeyError
 from vault.examining import Examined, Examiner, Quarantined, quarantined
 from vault.holding import hold
 from vault.items import NAME_BYTES
+from vault.keyring import Keyring
 from vault.keys import FileKey, PodId
 from vault.objects import SegmentSource, name_in_key, object_key, prefixes
 from vault.opening import Identity
@@ -33,9 +37,12 @@ from vault.pod import load_log_key
 from vault.policies import Policy
 from vault.policy_history import History, policy_pairs
 from vault.reader import file_key_of
+from vault.rewrapping import is_lacking
 from vault.store import MAX_BATCH_BYTES, Writer, open_writer
 
 _POLL_SECONDS = 0.05
+
+AskBefore = Callable[[], Identity | None]
 
 
 @click.command("collect")
@@ -83,19 +90,25 @@ def collect(
     source, jobs = _source_of(place, verdict)
     identity = open_identity(found)
     policy = _published(found, identity)
+    # A passphrase is asked for once.
+    ask_before = cache(partial(_identity_before, found))
     with (
         _writing(found, identity, policy) as (writer, history, file_key),
         scratch_folder(found.path) as scratch,
     ):
-        examiner = Examiner(policy, history, identity, file_key, scratch)
+        keyring = Keyring(identity, file_key, history, ask_before)
+        examiner = Examiner(policy, history, keyring, scratch)
         collector = Collector(
             writer, policy, examiner.secrets, entropy=os.urandom, is_beyond_limits=is_beyond_limits
         )
         run = _Run(collector, examiner, policy.pod_id, is_json=is_json)
-        run.collect(source, is_again=is_again, jobs=jobs)
-    for sentence in history.refused:
-        warn(sentence)
-    run.summarize()
+        try:
+            run.collect(source, is_again=is_again, jobs=jobs)
+        finally:
+            for sentence in history.refused:
+                warn(sentence)
+            run.summarize()
+    _rewrap(found, identity, policy, ask_before)
     if run.refused:
         context.exit(Exit.FINDINGS)
 
@@ -132,8 +145,35 @@ def _writing(home: Home, identity: Identity, policy: Policy) -> Iterator[tuple[W
             yield writer, history, file_key
         finally:
             _close(writer)
-        for sentence in writer.warnings:
-            warn(sentence)
+            for sentence in writer.warnings:
+                warn(sentence)
+
+
+def _identity_before(home: Home) -> Identity | None:
+    """The identity that home's took the place of, if it is still there and opens."""
+    path = IdentityFiles(home).before
+    if not path.exists():
+        return None
+    say(f"{clean(str(path))} is needed: something is sealed to the identity before.")
+    try:
+        return identity_before(path)
+    except (CredentialsMissingError, WrongKeyError) as exc:
+        warn(f"{path} does not open, so what is sealed to it is not taken: {exc}")
+        return None
+
+
+def _rewrap(home: Home, identity: Identity, policy: Policy, ask_before: AskBefore) -> None:
+    """Let today's recipients open what was sealed to the identity before, in a run that was killed too."""
+    if not IdentityFiles(home).before.exists():
+        return
+    file_key = file_key_of(policy, identity)
+    with alone_with(home.pod, policy.pod_id, identity, entropy=os.urandom, patience=PATIENCE):
+        if not is_lacking(home.pod.vault, file_key, identity.recipient):
+            return
+        before = ask_before()
+        if before is not None:
+            added = rewrap_alone(home, before, policy, file_key)
+            say(f"Added {added} keys of batches, so that the identity of today opens them.")
 
 
 def _open(home: Home, policy: Policy, file_key: FileKey) -> Writer:

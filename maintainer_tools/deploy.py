@@ -9,12 +9,11 @@ import click
 
 from maintainer_tools.bundling import parameters_of, write_deployment
 from maintainer_tools.console import clean, ours, pasteable, put, put_json, say, warn
-from maintainer_tools.deployed import keep_deployed
+from maintainer_tools.deployed import KEY_FILE, keep_deployed
 from maintainer_tools.homes import Change, Home, changing, find_home, open_identity
 from maintainer_tools.invite_files import SUFFIX
 from maintainer_tools.new_files import write_private
 from maintainer_tools.times import now_ms
-from vault.caveats import is_expired
 from vault.depositing import require_functions
 from vault.errors import MissingError
 from vault.files import read_file
@@ -24,7 +23,6 @@ from vault.opening import Identity
 from vault.pod import parse_hex_line
 from vault.policies import Policy
 
-KEY_FILE = "function.key"
 _MOST_KEY_BYTES = 100
 
 
@@ -108,11 +106,7 @@ def _read_key(path: Path) -> LogKey | None:
 def _open_invites(policy: Policy, identity: Identity) -> list[str]:
     """The names of the invites with which somebody can send."""
     at_ms = now_ms()
-    return [
-        issued.name
-        for issued in issued_slots(policy, identity)
-        if issued.slot.caveats and issued.slot.is_open and not is_expired(issued.slot.caveats, at_ms)
-    ]
+    return [issued.name for issued in issued_slots(policy, identity) if issued.slot.caveats_at(at_ms)]
 
 
 def _warn_of_counted(policy: Policy) -> None:

@@ -6,6 +6,7 @@ took; of those that only a function had, these are the copies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from vault.pod import MAX_POD_TOML_BYTES
 from vault.policies import MAX_SLOTS_JSON_BYTES, Policy
 
 DEPLOYED_FOLDER = "deployed"
+KEY_FILE = "function.key"
+"""In a home: a function's log key. It signs promises and opens nothing."""
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def keep_deployed(home: Path, policy: Policy) -> Path:
@@ -38,11 +42,15 @@ def keep_deployed(home: Path, policy: Policy) -> Path:
 def deployed_pairs(home: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield every pod.toml and slots.json that was kept; unread, and unverified.
 
+    What else lies there, as file managers leave it, is passed over.
+
     Raises:
         StorageError: One cannot be read.
     """
     folder = home / DEPLOYED_FOLDER
     for each in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not _DIGEST.fullmatch(each.name):
+            continue
         try:
             pair = (
                 read_file(each / "pod.toml", MAX_POD_TOML_BYTES),

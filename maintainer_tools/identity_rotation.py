@@ -93,9 +93,18 @@ def rotate_identity(
         _replace(files)
         old, new = identity, coming
     else:
-        old, new = read_identity(files.before, ask_passphrase), identity
+        old, new = identity_before(files.before), identity
     _let_go(home, files, old, new)
     return files.before
+
+
+def identity_before(path: Path) -> Identity:
+    """Read an identity that was replaced, asking for its passphrase if it has one.
+
+    Raises:
+        VaultError: As ``vault.identity_file.read_identity``, or nobody could be asked.
+    """
+    return read_identity(path, ask_passphrase)
 
 
 def _coming(files: IdentityFiles, ask_new_passphrase: Callable[[], str | None], entropy: Entropy) -> Identity:

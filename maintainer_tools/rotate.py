@@ -12,6 +12,7 @@ from maintainer_tools.console import clean, ours, say
 from maintainer_tools.file_key_rotation import rotate_file_key
 from maintainer_tools.homes import Home, changing, find_home, open_identity
 from maintainer_tools.identity_rotation import is_protected_file, rotate_identity
+from vault.policies import load_policy
 
 
 @click.command("rotate")
@@ -45,6 +46,17 @@ def _rotate_file_key(home: Home) -> None:
         rotate_file_key(home, change, identity, entropy=os.urandom)
     say(f"{clean(str(home.pod.vault))} has a new file key. Every open invite goes on working.")
     say("Who could unwrap the old key reads with it what a copy made before now shows: counts, sizes, times.")
+    _say_of_functions(home)
+
+
+def _say_of_functions(home: Home) -> bool:
+    """Say what becomes of a pod's functions; False if it has none."""
+    if not load_policy(home.pod).function_logs:
+        return False
+    say("A function goes on with the keys it was deployed with; `collect` takes in what was made with those")
+    say("too. Deploy it again:")
+    say(f"  {ours('deploy', 'prepare', home.path)}")
+    return True
 
 
 def _rotate_identity(home: Home, *, is_protected: bool) -> None:
@@ -56,6 +68,8 @@ def _rotate_identity(home: Home, *, is_protected: bool) -> None:
     say("Every invite goes on working. Save it on paper now; the digits on old paper open nothing new:")
     say(f"  {ours('identity', 'print', home.path)}")
     say("Recovery shares are of the old identity too: make new ones with `recovery make`.")
+    if _say_of_functions(home):
+        say(f"Keep {shown} until that is done, and what it took in before is collected.")
     say(f"{shown} is the old identity. It still opens all that was sealed to it, in every")
     say("copy, and copies made before now open with nothing else. Remove it once you need none of those.")
     say("If somebody may have it, they had the file key as well; to give the vault another:")

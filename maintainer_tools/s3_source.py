@@ -6,9 +6,10 @@ the other end.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from cloud.bodies import read_body
 from cloud.s3 import AgainError, ask, make_clients
 from cloud.store_address import StoreAddress
 from cloud.trying import Tools, keep_trying
@@ -40,19 +41,19 @@ class S3Source:
         Raises:
             StorageError: The store cannot be listed.
         """
-        followed: list[str] = []
+        followed: dict[str, None] = {}
         while True:
             page = self._list(prefix, followed)
             for entry in page.get("Contents", ()):
                 yield str(entry.get("Key", "")).removeprefix(self._address.prefix)
             if not page["IsTruncated"]:
                 return
-            followed.append(page["NextContinuationToken"])
+            followed[page["NextContinuationToken"]] = None
 
-    def _list(self, prefix: str, followed: Sequence[str]) -> dict[str, Any]:
+    def _list(self, prefix: str, followed: dict[str, None]) -> dict[str, Any]:
         """The next page, after those that these tokens led to."""
         asked = {"Bucket": self._address.bucket, "Prefix": self._address.prefix + prefix}
-        asked |= {"ContinuationToken": followed[-1]} if followed else {}
+        asked |= {"ContinuationToken": next(reversed(followed))} if followed else {}
 
         def attempt(tried: int) -> dict[str, Any]:
             page = dict(ask(self._client(tried).list_objects_v2, **asked, **_PAGE))
@@ -76,18 +77,7 @@ class S3Source:
 
     def _fetch(self, client: Any, key: str, most_bytes: int) -> bytes:
         answer = client.get_object(Bucket=self._address.bucket, Key=self._address.prefix + key)
-        parts, size = [], 0
-        # A body that was cut is noticed by the read that finds its end.
-        while size <= most_bytes and (part := answer["Body"].read(most_bytes + 1 - size)):
-            parts.append(part)
-            size += len(part)
-        if size > most_bytes:
-            answer["Body"].close()
-        elif not _says_its_length(answer):
-            raise AgainError(
-                "the object store's answer does not say how long it is; it may have been cut off"
-            )
-        return b"".join(parts)
+        return read_body(answer, most_bytes)
 
     def _client(self, tried: int) -> Any:
         return self._clients[tried % len(self._clients)]
@@ -104,10 +94,6 @@ def _check_page(page: Mapping[str, Any], asked: Mapping[str, str], followed: Col
     is_asked = all(page.get(name, asked.get(name)) == asked.get(name) for name in _SAID_AGAIN)
     if "IsTruncated" not in page or not is_asked:
         raise AgainError("the object store answered with a list that was cut off, or with another; try again")
-    if page["IsTruncated"] and page.get("NextContinuationToken") in {None, "", *followed}:
+    token = page.get("NextContinuationToken")
+    if page["IsTruncated"] and (not token or token in followed):
         raise AgainError("the object store's list says that it goes on, and does not")
-
-
-def _says_its_length(answer: Mapping[str, Any]) -> bool:
-    """Whether the library could see that a body is whole: an answer that ends among its headers has none."""
-    return "ContentLength" in answer or "transfer-encoding" in answer["ResponseMetadata"]["HTTPHeaders"]

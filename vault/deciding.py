@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vault.caveats import Usage, is_expired
+from vault.caveats import Caveats, Usage
 from vault.errors import DamagedError
 from vault.judging import Outcome, SlotState, Verdict, judge
 from vault.keys import PodId
 from vault.policies import Policy
 from vault.rows import Rows, typed
 from vault.sealing import Entropy, Plain
-from vault.slots import NONCE_BYTES, Slot
+from vault.slots import NONCE_BYTES
 from vault.submissions import Submission, WriterSlot
 from vault.views import open_view, seal_view
 
@@ -110,26 +110,21 @@ class Deciding:
             StorageError: The vault cannot be read.
         """
         slot = self._policy.slot_by_number.get(submission.slot.number)
-        if slot is None or not self._is_open(slot):
-            self.decisions.append(Decision(CLOSED))
-        else:
-            self.decisions.append(self._decide(slot, submission))
+        caveats = slot.caveats_at(self.now_ms) if slot else None
+        self.decisions.append(self._decide(caveats, submission) if caveats else Decision(CLOSED))
 
-    def _is_open(self, slot: Slot) -> bool:
-        return slot.is_open and slot.caveats is not None and not is_expired(slot.caveats, self.now_ms)
-
-    def _decide(self, slot: Slot, submission: Submission) -> Decision:
+    def _decide(self, caveats: Caveats, submission: Submission) -> Decision:
         item = submission.item
         again = self._found(submission.name, submission.c)
         if again:
             return again
         state = self._state(submission.slot)
-        verdict = judge(self._policy.config, slot.caveats, state, item)  # type: ignore[arg-type]  # open: has caveats
+        verdict = judge(self._policy.config, caveats, state, item)
         if verdict.outcome is not Outcome.STORED:
             return Decision(verdict)
         state.add(item, verdict.declares)
         self._by_name[submission.name] = len(self.fresh)
-        plain = Plain(item.canonical, slot.number, submission.salt, submission.c)
+        plain = Plain(item.canonical, submission.slot.number, submission.salt, submission.c)
         self.fresh.append(Fresh(submission.name, plain))
         return Decision(verdict, index=len(self.fresh) - 1)
 

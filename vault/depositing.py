@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from vault.caveats import Usage, is_expired
+from vault.caveats import Usage
 from vault.deciding import CLOSED, CONFLICT
 from vault.errors import PolicyError
 from vault.judging import Outcome, SlotState, Verdict, judge
@@ -78,9 +78,10 @@ def decide_alone(policy: Policy, submission: Submission, now_ms: int) -> Verdict
         STORED: deposit it. REPEATED: 200, and nothing to deposit. Else why not.
     """
     slot = policy.slot_by_number.get(submission.slot.number)
-    if slot is None or not slot.is_open or slot.caveats is None or is_expired(slot.caveats, now_ms):
+    caveats = slot.caveats_at(now_ms) if slot else None
+    if caveats is None:
         return CLOSED
-    return judge(policy.config, slot.caveats, SlotState(Usage(), {}), submission.item)
+    return judge(policy.config, caveats, SlotState(Usage(), {}), submission.item)
 
 
 def make_deposit(

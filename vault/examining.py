@@ -14,20 +14,23 @@ from pathlib import Path
 import msgspec
 
 from vault import errors
-from vault.caveats import Usage, is_expired
+from vault.caveats import Usage
 from vault.errors import DamagedError, VaultError
 from vault.header import Header
 from vault.invites import issued_slots
-from vault.items import Item, commitment, item_name, parse_item, read_canonical
+from vault.items import MAX_FIELDS, Item, commitment, item_name, parse_item, read_canonical
 from vault.judging import Outcome, SlotState, judge
-from vault.keys import FileKey
+from vault.keyring import Keyring
 from vault.objects import name_in_key
-from vault.opening import Identity, OpenedBatch, OpenedItem, SlotSecrets
+from vault.opening import OpenedItem, SlotSecrets
 from vault.policies import Policy
 from vault.policy_history import History
-from vault.segment_reading import VerifiedSegment, read_segment, verify_segment
+from vault.segment_reading import VerifiedSegment, verify_segment
 from vault.segments import Segment
 from vault.slots import Slot
+
+_MOST_MEMBERS = MAX_FIELDS + 1
+"""An id that a function made was not among the members that it counted."""
 
 
 class Reason(StrEnum):
@@ -111,24 +114,20 @@ class Examiner:
     Args:
         present: Home's policy.
         history: The pod's policies.
-        identity: Opens the segments.
-        file_key: The pod's.
+        keyring: Opens the segments.
         scratch: A folder of this process's user.
 
     Attributes:
         secrets: Of every slot, by number.
     """
 
-    def __init__(
-        self, present: Policy, history: History, identity: Identity, file_key: FileKey, scratch: Path
-    ) -> None:
+    def __init__(self, present: Policy, history: History, keyring: Keyring, scratch: Path) -> None:
         self._pod_id = present.pod_id
         self._history = history
-        self._identity = identity
-        self._file_key = file_key
+        self._keyring = keyring
         self._scratch = scratch
         self.secrets: dict[int, SlotSecrets] = {
-            issued.slot.number: issued.secrets for issued in issued_slots(present, identity)
+            issued.slot.number: issued.secrets for issued in issued_slots(present, keyring.identity)
         }
 
     def examine(self, key: str, content: bytes) -> Examined | Quarantined:
@@ -148,15 +147,14 @@ class Examiner:
 
     def _examine(self, key: str, content: bytes) -> Examined | Quarantined:
         name = name_in_key(key, self._pod_id)
-        segment = read_segment(content, self._file_key, self._scratch)
+        segment = self._keyring.read(content, self._scratch)
         verified = verify_segment(segment, self._history.policy_of, self._pod_id)
         if [row.name for row in segment.items] != [name]:
             return Quarantined(key, Reason.NOT_ITS_NAME, "it is not the one item that its key names")
-        opened = OpenedBatch(self._identity, verified.header, segment.wraps).open_item(
-            0, segment.items[0].sealed
-        )
+        batch = self._keyring.open_batch(verified.header, segment.wraps)
+        opened = batch.open_item(0, segment.items[0].sealed)
         # What reading accepts has one form, so it is what is parsed here.
-        item = parse_item(read_canonical(opened.canonical), make_id=str)
+        item = parse_item(read_canonical(opened.canonical), make_id=str, most_members=_MOST_MEMBERS)
         if commitment(opened.salt, opened.canonical) != segment.items[0].c:
             raise DamagedError("it is not what its contributor committed to")
         secrets = self.secrets.get(opened.slot)
@@ -169,9 +167,10 @@ def _judged(key: str, verified: VerifiedSegment, opened: OpenedItem, item: Item)
     """What a function must have asked: the slot, and limits that need no counting."""
     header, policy = verified.header, verified.policy
     slot = policy.slot_by_number.get(opened.slot)
-    if slot is None or slot.caveats is None or not slot.is_open or is_expired(slot.caveats, header.ms):
+    caveats = slot.caveats_at(header.ms) if slot else None
+    if slot is None or caveats is None:
         return Quarantined(key, Reason.CLOSED, "its slot was closed when a function took it in")
-    verdict = judge(policy.config, slot.caveats, SlotState(Usage(), {}), item)
+    verdict = judge(policy.config, caveats, SlotState(Usage(), {}), item)
     if verdict.outcome not in {Outcome.STORED, Outcome.REPEATED}:
         return Quarantined(key, Reason.FORBIDDEN, f"a function must have refused it: {verdict.sentence}")
     return Examined(key, verified.segment, header, policy, slot, item)

@@ -178,19 +178,22 @@ _OWN_MEMBERS = frozenset(
 )
 
 
-def parse_item(payload: Mapping[str, Scalar | None], *, make_id: Callable[[], str]) -> Item:
+def parse_item(
+    payload: Mapping[str, Scalar | None], *, make_id: Callable[[], str], most_members: int = MAX_FIELDS
+) -> Item:
     """Check a decoded payload and bring it into canonical form.
 
     Args:
         payload: Untrusted; a flat map as the typed decoder gave it.
         make_id: Called for an id when the client sent none.
+        most_members: How many it may have.
 
     Raises:
         ItemError: A member of the item itself breaks a rule, or a number has
             no float64.
     """
-    if len(payload) > MAX_FIELDS:
-        raise ItemError("payload", f"at most {MAX_FIELDS} members were expected")
+    if len(payload) > most_members:
+        raise ItemError("payload", f"at most {most_members} members were expected")
     item_type = _type_of(payload.get("type"))
     for name in ("rowid", "dateCreated", "dateModified"):
         _check_int64(name, payload.get(name))

@@ -8,11 +8,12 @@ one that no server ever took. Not here: which policy may follow which
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 
 from vault.database import connect_inspect
 from vault.errors import VaultError
-from vault.keys import FileKey
+from vault.keys import FileKey, PodId
 from vault.pod import PodFolder
 from vault.policies import Policy, parse_policy, past_signers
 from vault.rows import typed
@@ -42,15 +43,29 @@ class History:
     def __init__(self, present: Policy, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         self._present = present
         self._known: dict[bytes, Policy] = {present.digest: present}
-        self._pairs = {hashlib.sha256(slots_json).digest(): (toml, slots_json) for toml, slots_json in pairs}
+        self._pairs: dict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
+        for pair in pairs:
+            self._pairs[hashlib.sha256(pair[1]).digest()].append(pair)
         self.refused: list[str] = []
+
+    @property
+    def pod_id(self) -> PodId:
+        """Whose they are."""
+        return self._present.pod_id
 
     def policy_of(self, digest: bytes) -> Policy | None:
         """The policy of that digest; None if there is none that counts."""
-        pair = None if digest in self._known else self._pairs.pop(digest, None)
-        if pair:
-            self._take(pair)
+        # One copy may be altered where another is whole.
+        for pair in self._pairs.pop(digest, ()):
+            if digest not in self._known:
+                self._take(pair)
         return self._known.get(digest)
+
+    def policies(self) -> list[Policy]:
+        """Every policy that counts."""
+        for digest in list(self._pairs):
+            self.policy_of(digest)
+        return list(self._known.values())
 
     def _take(self, pair: tuple[bytes, bytes]) -> None:
         present = self._present

@@ -109,6 +109,20 @@ def _missing(
             yield batch.number, recipient.kid, recipient.seal(data_key, info)
 
 
+def is_lacking(vault: Path, file_key: FileKey, recipient: Recipient) -> bool:
+    """Whether the data key of any batch is not wrapped for a recipient; raises what ``rewrap`` does."""
+    verify_page_one(vault, file_key)
+    with WritingConnection(open_keyed(vault, file_key)) as connection:
+        found = any(
+            recipient.kid
+            not in sealed_by_kid(batch.wraps).keys() | _later_wraps(connection, batch.number).keys()
+            for batches in _by_hundreds(connection)
+            for batch in batches
+        )
+        connection.settle()
+    return found
+
+
 def _insert(connection: WritingConnection, rows: Sequence[_Row]) -> None:
     with connection.transaction():
         connection.executemany("INSERT INTO rewrap (batch, kid, wrap) VALUES (?, ?, ?)", rows)

@@ -12,7 +12,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vault.caveats import Caveats
+from vault.caveats import Caveats, is_expired
 from vault.encoding import le32, pae
 from vault.errors import WrongKeyError
 from vault.keys import DatabaseKey, FileKey, PodId
@@ -38,6 +38,11 @@ class Slot(msgspec.Struct, frozen=True):
     caveats: Caveats | None
     wrap: bytes | None
     is_open: bool
+
+    def caveats_at(self, ms: int) -> Caveats | None:
+        """Its limits at a time, UTC milliseconds, at which it takes items in; None if it does not."""
+        is_taking = self.is_open and self.caveats is not None and not is_expired(self.caveats, ms)
+        return self.caveats if is_taking else None
 
 
 class OpenedSlot:

@@ -13,15 +13,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from os import environ
 from pathlib import Path
 
 import msgspec
 
 from maintainer_tools.homes import PATIENCE, find_home, home_policy, open_identity
-from tests.storm.counting import COUNTING_SECONDS, count
 from tests.storm.counting import Result as Counted
+from tests.storm.counting import count
 from tests.storm.promises import Promises
+from tests.support import apart
+from tests.support.apart import COUNTING_SECONDS
 from tests.support.server import ROOT
 from vault.errors import VaultError
 from vault.pod import PodFolder
@@ -203,16 +204,7 @@ def _is_proven(path: Path, item_id: str, given: Given, kept: _Kept) -> bool:
 
 def count_apart(home: Path, folder: Path, given: Given) -> Result:
     """Count in another process; as ``count_round``."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.store_faults.counting", str(home), str(folder)],
-        cwd=ROOT,
-        env={**environ},
-        input=msgspec.json.encode(given),
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=COUNTING_SECONDS,
-    )
-    return msgspec.json.decode(ended.stdout, type=Result)
+    return apart.count_apart("tests.store_faults.counting", home, folder, given=given, kind=Result)
 
 
 if __name__ == "__main__":

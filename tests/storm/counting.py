@@ -9,11 +9,9 @@ implementation of the file format.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from os import environ
 from pathlib import Path
 
 import apsw
@@ -21,7 +19,7 @@ import msgspec
 
 from maintainer_tools.homes import PATIENCE, find_home, home_policy, open_identity
 from tests.storm.promises import Promises
-from tests.support.server import ROOT
+from tests.support import apart
 from vault.checking import check_vault
 from vault.errors import VaultError
 from vault.items import item_name
@@ -32,8 +30,6 @@ from vault.reader import Reader, file_key_of, open_reader
 from vault.receipts import decode_receipt, verify_receipt
 from vault.snapshot import private_snapshot
 from vault.whereabouts import is_erased_by_name
-
-COUNTING_SECONDS = 600.0
 
 
 class Result(msgspec.Struct):
@@ -213,16 +209,9 @@ def count_apart(home: Path, promises: Promises, kept: Path, environment: Mapping
         kept: As for ``count``.
         environment: Added to its environment: which version of the program it is.
     """
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.storm.counting", str(home), str(kept)],
-        cwd=ROOT,
-        env={**environ, **environment},
-        input=msgspec.json.encode(promises),
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=COUNTING_SECONDS,
+    return apart.count_apart(
+        "tests.storm.counting", home, kept, given=promises, kind=Result, environment=environment
     )
-    return msgspec.json.decode(ended.stdout, type=Result)
 
 
 if __name__ == "__main__":

@@ -122,19 +122,20 @@ def _copies_without_the_log() -> None:
 
 def _stores(*outcomes: str) -> Callable[[], None]:
     def plant() -> None:
-        from vault.deciding import Deciding, Decision, Fresh  # noqa: PLC0415  # in the planted process alone
+        from vault.caveats import Caveats  # noqa: PLC0415  # in the planted process alone
+        from vault.deciding import Deciding, Decision, Fresh  # noqa: PLC0415
         from vault.sealing import Plain  # noqa: PLC0415
-        from vault.slots import Slot  # noqa: PLC0415
         from vault.submissions import Submission  # noqa: PLC0415
 
         decide = Deciding._decide
 
-        def decide_and_store(self: Deciding, slot: Slot, submission: Submission) -> Decision:
-            decision = decide(self, slot, submission)
+        def decide_and_store(self: Deciding, caveats: Caveats, submission: Submission) -> Decision:
+            decision = decide(self, caveats, submission)
             if decision.verdict.outcome.name in outcomes:
                 state = self._state(submission.slot)
                 state.add(submission.item, {})
-                plain = Plain(submission.item.canonical, slot.number, submission.salt, submission.c)
+                number = submission.slot.number
+                plain = Plain(submission.item.canonical, number, submission.salt, submission.c)
                 self.fresh.append(Fresh(os.urandom(len(submission.name)), plain))
             return decision
 

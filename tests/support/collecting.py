@@ -11,6 +11,7 @@ from tests.support.pods import TestPod, new_pod
 from vault.collecting import Collector
 from vault.depositing import Deposit
 from vault.examining import Examined, Examiner, Quarantined, Reason
+from vault.keyring import Keyring
 from vault.locks import hold_vault
 from vault.policies import Policy
 from vault.policy_history import History, policy_pairs
@@ -58,7 +59,8 @@ class World:
     def examiner(self, history: History) -> Examiner:
         """Who looks at segments for home."""
         pod = self.pod
-        return Examiner(pod.policy, history, pod.keys.identity, pod.keys.file_key, self.function.scratch)
+        keyring = Keyring(pod.keys.identity, pod.keys.file_key, history)
+        return Examiner(pod.policy, history, keyring, self.function.scratch)
 
     def reasons(self, **options: Any) -> list[Reason]:
         """Why segments were not taken."""

@@ -11,6 +11,7 @@ from tests.support.functions import Function, new_function
 from tests.support.pods import TestPod
 from tests.support.stores import PREFIX, Keys, Store
 from vault.examining import Examined, Examiner, Quarantined
+from vault.keyring import Keyring
 from vault.links import Invite
 from vault.policies import Policy
 from vault.policy_history import History
@@ -76,7 +77,8 @@ class Deployed:
         pod = self.pod
         history = History(pod.policy, [(policy.pod_toml, policy.slots_json) for policy in self.published])
         with tempfile.TemporaryDirectory() as scratch:
-            examiner = Examiner(pod.policy, history, pod.keys.identity, pod.keys.file_key, Path(scratch))
+            keyring = Keyring(pod.keys.identity, pod.keys.file_key, history)
+            examiner = Examiner(pod.policy, history, keyring, Path(scratch))
             found = [examiner.examine(key, self.store.content(PREFIX + key)) for key in sorted(self.keys)]
         return [_members(examined) for examined in found]
 

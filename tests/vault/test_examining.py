@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.collecting import World
 from vault.errors import BusyError, FormatTooNewError, ItemError, StorageError
-from vault.examining import Examiner, Quarantined, Reason, quarantined
-from vault.items import parse_item, read_canonical
+from vault.examining import Quarantined, Reason, quarantined
+from vault.items import MAX_FIELDS, parse_item, read_canonical
 from vault.keys import LogKey
 from vault.objects import object_key
 from vault.opening import Identity
@@ -38,6 +38,14 @@ def test_a_sealed_item_is_parsed_to_what_was_sealed(payload: dict[str, Scalar | 
         return
     again = parse_item(read_canonical(item.canonical), make_id=str)
     assert again.canonical == item.canonical
+
+
+def test_an_item_with_as_many_members_as_may_be_is_taken(world: World) -> None:
+    """The id that a function makes comes on top of those that were counted."""
+    members = {f"p{number}": number for number in range(MAX_FIELDS - 1)}
+    world.put(world.function.send(world.pod.slot(), **members))
+    assert world.reasons() == []
+    assert len(world.items()) == 1
 
 
 def test_what_a_function_must_have_refused_is_refused(world: World) -> None:
@@ -161,15 +169,9 @@ def test_a_segment_that_home_cannot_open_is_said(world: World) -> None:
     """Sealed to an identity that was replaced: home has another now."""
     forgery = Forgery(world)
     world.store[forgery.key] = forgery.sealing()
-    stranger = Examiner(
-        world.pod.policy,
-        History(world.pod.policy, []),
-        world.pod.keys.identity,
-        world.pod.keys.file_key,
-        world.function.scratch,
-    )
-    stranger._identity = Identity(b"i" * 32)
-    found = stranger.examine(forgery.key, world.store[forgery.key])
+    examiner = world.examiner(History(world.pod.policy, []))
+    examiner._keyring.identity = Identity(b"i" * 32)
+    found = examiner.examine(forgery.key, world.store[forgery.key])
     assert isinstance(found, Quarantined)
     assert found.reason is Reason.WRONG_KEY
 

@@ -29,6 +29,19 @@ def test_the_policies_a_function_had_are_known_or_given(world: World) -> None:
     assert world.reasons() == []
 
 
+def test_one_copy_may_be_altered_where_another_is_whole(world: World) -> None:
+    """Whichever comes first: what was deployed lies in the home, and the vault has its own."""
+    before = world.pod.policy
+    altered = (before.pod_toml + b"# altered", before.slots_json)
+    world.pod.slot("later")
+    for pairs in ([altered, pair_of(before)], [pair_of(before), altered]):
+        history = History(world.pod.policy, pairs)
+        found = history.policy_of(before.digest)
+        assert found is not None
+        assert found.digest == before.digest
+        assert {policy.digest for policy in history.policies()} == {before.digest, world.pod.policy.digest}
+
+
 def test_policies_that_home_does_not_trust_do_not_count(world: World, tmp_path: Path) -> None:
     """Of another pod, of a stranger, of the future, or altered."""
     (tmp_path / "other").mkdir()

@@ -1,4 +1,4 @@
-"""Exit codes of `send` and `receipt`; the same numbers as every other command's.
+"""Exit codes of `send`, `receipt` and `promise`; the same numbers as every other command's.
 
 The whole table is in `maintainer_tools.exits`, which a contributor's room does
 not import; a test holds the two together.

@@ -95,7 +95,7 @@ class Options(msgspec.Struct, frozen=True):
     "receipts_path",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Ask for receipts and keep them here: ID.receipt, with the item in ID.json.",
+    help="Ask for receipts and keep them here: ID.receipt (from a function ID.promise), the item in ID.json.",
 )
 @click.option("--insecure-http", "is_plain_http_allowed", is_flag=True, help="Allow an http:// address.")
 @click.option("--yes", "is_agreed", is_flag=True, help="Send without asking.")

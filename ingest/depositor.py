@@ -18,7 +18,7 @@ from ingest.logs import Log
 from ingest.messages import Looked
 from ingest.problems import Problem, problem_of_failure, unexpected
 from vault.depositing import answer_stored, decide_alone, make_deposit
-from vault.errors import VaultError
+from vault.errors import BusyError, VaultError
 from vault.judging import Outcome
 from vault.keys import FileKey, LogKey
 from vault.policies import Policy
@@ -55,6 +55,8 @@ class Tools(NamedTuple):
         store: Takes the segments.
         log_key: The function's own: signs promises, opens nothing.
         now_ms: UTC milliseconds.
+        clock: Monotone seconds.
+        deadline_seconds: How long after it came an item is still begun with.
         entropy: Source of randomness.
         scratch: A folder in which segments are made.
         threads: Run what waits.
@@ -64,6 +66,8 @@ class Tools(NamedTuple):
     store: PutsNew
     log_key: LogKey
     now_ms: Callable[[], int]
+    clock: Callable[[], float]
+    deadline_seconds: float
     entropy: Callable[[int], bytes]
     scratch: Path
     threads: Executor
@@ -107,16 +111,20 @@ class Depositor:
         batch: Sequence[Submission],
         told: Callable[[Sequence[Settled] | Exception], None],
     ) -> None:
-        loop, threads = asyncio.get_running_loop(), self._tools.threads
+        loop, threads, came = asyncio.get_running_loop(), self._tools.threads, self._tools.clock()
         waiting = [
-            loop.run_in_executor(threads, self._settle, policy, file_key, submission) for submission in batch
+            loop.run_in_executor(threads, self._settle, policy, file_key, submission, came)
+            for submission in batch
         ]
         settled = await asyncio.gather(*waiting, return_exceptions=True)
         owner = policy.config.owner_key.raw
         told([self._explain(one, owner) if isinstance(one, BaseException) else one for one in settled])
 
-    def _settle(self, policy: Policy, file_key: FileKey, submission: Submission) -> Settled:
+    def _settle(self, policy: Policy, file_key: FileKey, submission: Submission, came: float) -> Settled:
         tools = self._tools
+        if tools.clock() - came > tools.deadline_seconds:
+            # Whoever sent it has given up, or soon will; those behind it need not wait for it too.
+            raise BusyError("the object store is slow, and the item was not begun with; send it again")
         now_ms = tools.now_ms()
         verdict = decide_alone(policy, submission, now_ms)
         if verdict.outcome is not Outcome.STORED:
@@ -139,6 +147,8 @@ class Depositor:
         return answer if submission.wants_receipt else Answer(answer.outcome, answer.sentence)
 
     def _explain(self, error: BaseException, owner: bytes) -> Problem:
+        if isinstance(error, asyncio.CancelledError):
+            error = BusyError("the server is stopping, and the item was not begun with; send it again")
         error_id = self._tools.log.failure("deposit_failed", error, owner)
         return problem_of_failure(error) if isinstance(error, VaultError) else unexpected(error_id)
 

@@ -22,6 +22,7 @@ from typing import Any
 from cloud.placing import Placing
 from cloud.s3 import make_clients
 from cloud.secrets import read_log_key
+from cloud.trying import DEADLINE_SECONDS
 from cloud.trying import Tools as TryingTools
 from ingest.asgi import Application, Message, Receive, Scope, Send
 from ingest.deployment import read_deployment
@@ -78,6 +79,8 @@ class _Started:
             ),
             log_key=log_key,
             now_ms=now_ms,
+            clock=time.monotonic,
+            deadline_seconds=DEADLINE_SECONDS,
             entropy=os.urandom,
             scratch=Path(tempfile.gettempdir()),
             threads=self._threads,

@@ -9,6 +9,7 @@ without a fresh verdict of ``store certify`` is refused. Exit codes as there.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from cloud.placing import Placing
 from cloud.s3 import CONNECTIONS, make_clients
 from cloud.secrets import read_log_key
 from cloud.store_address import StoreAddress, parse_store_address
+from cloud.trying import DEADLINE_SECONDS
 from cloud.trying import Tools as TryingTools
 from cloud.verdicts import require_certified
 from ingest.__main__ import parse_settings, run, start_worker
@@ -74,6 +76,8 @@ class _Objects:
             store=Placing(way_out.store, self._clients, trying),
             log_key=self._log_key,
             now_ms=now_ms,
+            clock=time.monotonic,
+            deadline_seconds=DEADLINE_SECONDS,
             entropy=os.urandom,
             scratch=Path(tempfile.gettempdir()),
             threads=self._threads,
@@ -84,8 +88,8 @@ class _Objects:
         """It connects when it is asked first."""
 
     async def stop(self) -> None:
-        """End the threads; nothing is asked of them any more."""
-        self._threads.shutdown()
+        """End the threads; what they have not begun with is answered 503."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         for client in self._clients:
             client.close()
 

@@ -1,11 +1,12 @@
 """The server's log: one JSON object a line, on standard error.
 
 A line may hold an owner's keyed digest, a status, sizes, durations, an error's
-class and our own sentence about it. It never holds a key, an id, a value, a
-path or a foreign exception's text. Refused requests get a line each, up to a
-bound a second; accepted ones are counted in a summary a minute, because a line
-each costs throughput (``--log-requests`` switches them on). Digests are keyed
-anew in every process: they join lines of one run, and name nobody.
+class and our own sentence about it, which may name a pod's folder. It never
+holds a key, an id, a value, where a pod lies or a foreign exception's text.
+Refused requests get a line each, up to a bound a second; accepted ones are
+counted in a summary a minute, because a line each costs throughput
+(``--log-requests`` switches them on). Digests are keyed anew in every process:
+they join lines of one run, and name nobody.
 """
 
 from __future__ import annotations

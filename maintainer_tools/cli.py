@@ -56,14 +56,14 @@ def _ours(name: str) -> Callable[[], click.Command]:
 
 
 def _send() -> click.Command:
-    # Spelled out for the architecture's contracts: one of two steps into the contributor's room.
+    # Spelled out for the architecture's contracts: one of three steps into the contributor's room.
     from contributor_tools.send import send
 
     return send
 
 
 def _receipt() -> click.Command:
-    # The other step. A contributor checks receipts without what opens vaults: it is loaded to refresh only.
+    # Another. A contributor checks receipts without what opens vaults: it is loaded to refresh only.
     from contributor_tools.receipt import show, verify
     from maintainer_tools.receipt import refresh, status
 

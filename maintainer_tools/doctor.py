@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from maintainer_tools.console import ours, pasteable, put, put_json, say
+from maintainer_tools.deployed import KEY_FILE
 from maintainer_tools.drills import RECORD_FILE, warning_of
 from maintainer_tools.exits import CredentialsMissingError, Exit
 from maintainer_tools.findings import Finding, Mark, doubt, fault, lines_of, ok
@@ -177,7 +178,7 @@ def _examine_home(
 ) -> Iterator[Finding]:
     try:
         home = find_home(path)
-        yield from examine_modes(path / name for name in _HOMES_ONLY)
+        yield from examine_modes(path / name for name in (*_HOMES_ONLY, KEY_FILE))
         identity = open_identity(home)
     except CredentialsMissingError as exc:
         yield doubt(

@@ -1,7 +1,7 @@
-"""Exit codes: the only file that knows them, and which error leads to which.
+"""Exit codes: the whole table, and which error leads to which.
 
 `shared-pod help exit-codes` prints this table. Codes are only ever added: scripts
-stand on them.
+stand on them. `contributor_tools.exits` repeats those of its commands; a test compares.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ MEANINGS: Mapping[Exit, str] = MappingProxyType(
         Exit.DONE: "done",
         Exit.FAILED: "failed, or the answer to a question was no",
         Exit.USAGE: "the command line is wrong",
-        Exit.FINDINGS: "done, with findings: check found something, or some rows were rejected",
+        Exit.FINDINGS: "done, with findings: what is wrong, was refused or left out is named",
         Exit.NO_CREDENTIALS: "the identity, or its passphrase, is needed and was not given",
         Exit.UNREADABLE: "done, but what was sealed so that nobody can read it was left out",
         Exit.MISSING: "a file or folder that should be there is not",
@@ -78,10 +78,10 @@ MEANINGS: Mapping[Exit, str] = MappingProxyType(
         Exit.POLICY: "pod.toml and slots.json are no pair signed by a signer you trust",
         Exit.MALFORMED: "a file or value is not of its format",
         Exit.STORAGE: "the disk is full, or the operating system failed a read or write",
-        Exit.OTHER_ITEM: "the receipt is for another item, or for other content of this one",
-        Exit.UNKNOWN_LOG_KEY: "the receipt is signed by a key that the invite does not name",
-        Exit.BAD_SIGNATURE: "the receipt's checkpoint is not what its key signed",
-        Exit.NOT_IN_BATCH: "the receipt's item is not in its batch",
+        Exit.OTHER_ITEM: "the receipt or promise is for another item, or for other content of this one",
+        Exit.UNKNOWN_LOG_KEY: "the receipt or promise is signed by a key that the invite does not name",
+        Exit.BAD_SIGNATURE: "the receipt's checkpoint, or the promise, is not what its key signed",
+        Exit.NOT_IN_BATCH: "the item of the receipt or promise is not in its batch",
         Exit.NOT_IN_LOG: "the receipt's batch is not in its log",
         Exit.INTERRUPTED: "interrupted",
     }

@@ -10,8 +10,9 @@ from pathlib import Path
 from vault.disk import open_regular, storage_error
 from vault.errors import MissingError
 
-_NO_OBJECT = frozenset((errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EISDIR))
-"""Nothing, a link, a pipe or a folder: whoever fills the folder must not stop who collects from it."""
+_NO_OBJECT = frozenset((errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.EACCES))
+"""Nothing, a link, a pipe, a folder, a socket, a file that may not be read: whoever fills the folder
+must not stop who collects from it."""
 
 
 class FolderSource:
@@ -30,7 +31,7 @@ class FolderSource:
         self._folder = folder
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the key of every file below a prefix; in no order."""
+        """Yield the key of every file below a prefix; in no order. A file in the prefix's place is one."""
         folder = self._folder / prefix
         try:
             with os.scandir(folder) as entries:
@@ -39,6 +40,8 @@ class FolderSource:
         except FileNotFoundError:
             # No segment has come to this shard yet.
             return
+        except NotADirectoryError:
+            yield prefix.removesuffix("/")
         except OSError as exc:
             raise storage_error(folder, exc) from exc
 
@@ -50,5 +53,5 @@ class FolderSource:
                 return file.read(most_bytes + 1)
         except OSError as exc:
             if exc.errno in _NO_OBJECT:
-                raise MissingError("it was listed, and is gone, or no file") from exc
+                raise MissingError("it was listed, and is gone, or no file that may be read") from exc
             raise storage_error(path, exc) from exc

@@ -21,6 +21,10 @@ def _environment() -> None:
     put(f"{PASSPHRASE_VARIABLE}  a file whose first line is the identity's passphrase, for scripts")
     put("TMPDIR                      where private copies are made while a pod is read")
     put("POD_OWNER_HASHES            as `serve --owners`")
+    put("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SHARED_CREDENTIALS_FILE, AWS_PROFILE")
+    put(
+        "                            whose keys an object store is asked with; AWS_CA_BUNDLE, whom TLS trusts"
+    )
     put("NO_COLOR                    no colours")
 
 

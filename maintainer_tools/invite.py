@@ -18,7 +18,6 @@ from maintainer_tools.times import iso, now_ms
 from vault.caveats import Caveats, is_expired
 from vault.errors import MissingError
 from vault.invites import IssuedSlot, issued_slots, revoke
-from vault.items import SCHEMA_TYPE
 from vault.links import Invite, check_slot_name, format_invite
 from vault.opening import Identity
 from vault.pod import check_url
@@ -51,7 +50,7 @@ def new(home: Path, name: str, url: str | None, *, is_json: bool, **limits: str 
     path = Path(check_slot_name(name) + SUFFIX)
     with changing(found, identity) as change:
         made = _issue(change, identity, name=name, caveats=caveats, url=url, path=path)
-    _say_what_it_is(home, path, caveats, is_declaring=_may_declare(change, caveats))
+    _say_what_it_is(home, path, caveats, is_declaring=change.policy.config.policy != "closed")
     if is_json:
         put_json({**_facts(made), "file": str(path), "link": format_invite(made)})
     else:
@@ -65,11 +64,6 @@ def _issue(
     if not own_url:
         raise click.UsageError("the pod has no url yet; pass --url https://..., or write one into pod.toml")
     return issue_into(path, change, identity, name=name, caveats=caveats, url=own_url)
-
-
-def _may_declare(change: Change, caveats: Caveats) -> bool:
-    may_type = caveats.types is None or SCHEMA_TYPE in caveats.types
-    return may_type or change.policy.config.policy != "extend"
 
 
 def _say_what_it_is(home: Path, path: Path, caveats: Caveats, *, is_declaring: bool) -> None:

@@ -113,7 +113,9 @@ def serve(
     if way_out is None:
         _say_what_is_served(folders, host, port)
         become_server(arguments)
-    say(f"Serving {len(folders)} pods at {host} port {port} into {url}. Ctrl-C stops it. Its log follows.")
+    say(f"Serving {_count(folders)} at {host} port {port} into {url}. Ctrl-C stops it. Its log follows.")
+    for line in lines_of([examine_versions(), examine_listening(host)]):
+        say(line)
     become_server([*way_out.options, *arguments], "ingest.gateway")
 
 
@@ -163,12 +165,16 @@ def _options(
 def _say_what_is_served(folders: Sequence[Path], host: str, port: int) -> None:
     for folder in folders:
         _warn_if_unfit(folder)
-    count = f"{len(folders)} pod{'s' * (len(folders) != 1)}"
     say(
-        f"Serving {count} at {host} port {port}. Ctrl-C stops it; what was accepted is kept. Its log follows."
+        f"Serving {_count(folders)} at {host} port {port}. "
+        "Ctrl-C stops it; what was accepted is kept. Its log follows."
     )
     for line in lines_of(_self_check(folders, host)):
         say(line)
+
+
+def _count(folders: Sequence[Path]) -> str:
+    return f"{len(folders)} pod{'s' * (len(folders) != 1)}"
 
 
 def _self_check(folders: Sequence[Path], host: str) -> list[Finding]:

@@ -38,8 +38,9 @@ def certify(context: click.Context, url: str, path: Path, *, is_json: bool) -> N
 
     URL is s3://BUCKET/PREFIX, with ?endpoint=https://... for another store than
     AWS's, once for each of its gateways. Keys come from the environment, as the
-    store's own tools read them; they must be allowed to put, tag and read there. A
-    store that is not accepted ends with exit code 3: items could be lost in it.
+    store's own tools read them; they must be allowed to put, tag, read and list
+    there, and should be to delete. A store that is not accepted ends with exit code 3:
+    items could be lost in it.
     """
     require_library()
     from cloud.store_address import parse_store_address

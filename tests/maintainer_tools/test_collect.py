@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -115,15 +116,17 @@ def test_what_is_not_taken_is_said_and_stays(function: Function, slot: OpenedSlo
     os.mkfifo(STORE / object_key(pod_id, b"\x20" * 22))
     (STORE / object_key(pod_id, b"\x30" * 22)).symlink_to("/etc/passwd")
     (STORE / object_key(pod_id, b"\x40" * 22)).mkdir()
+    os.mknod(STORE / object_key(pod_id, b"\x50" * 22), stat.S_IFSOCK | 0o600)
     before = sorted(STORE.rglob("*"))
     ended = collect("--json")
     *refused, summary = (json.loads(line) for line in ended.lines)
     assert ended.code == 3
-    assert summary["taken"], summary["quarantined"] == (1, 6)
+    assert (summary["taken"], summary["quarantined"]) == (1, 7)
     assert sorted(each["reason"] for each in refused) == [
         "damaged",
         "malformed",
         "malformed",
+        "missing",
         "missing",
         "missing",
         "missing",
@@ -132,8 +135,8 @@ def test_what_is_not_taken_is_said_and_stays(function: Function, slot: OpenedSlo
     said = collect()
     assert said.code == 3
     assert "\x1b" not in said.out
-    assert len(said.lines) == 6
-    assert "6 were not taken" in said.err
+    assert len(said.lines) == 7
+    assert "7 were not taken" in said.err
     assert ids() == ["item-0"]
 
 
@@ -188,11 +191,13 @@ def test_what_was_deployed_is_remembered(function: Function, slot: OpenedSlot) -
     fill(function, slot, 1)
     had = function.pod.policy
     function.pod.slot("later")
-    assert collect().code == 3
-    assert "[policy]" not in collect().out
+    refused = collect()
+    assert refused.code == 3
+    assert refused.out.startswith("policy ")
     folder = deployed.keep_deployed(Path("plants"), had)
     assert folder.stat().st_mode & 0o777 == 0o700
-    (folder.parent / "half").mkdir()
+    (folder.parent / ("0" * 64)).mkdir()  # killed before its two files were there
+    (folder.parent / ".directory").write_bytes(b"left by a file manager")
     assert collect().code == 0
     assert ids() == ["item-0"]
     shutil.rmtree(folder)
@@ -414,14 +419,31 @@ def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytes
     """Not taken for an empty one."""
     (tmp_path / "v1").mkdir()
     (tmp_path / "v1" / "0").write_bytes(b"")
-    with pytest.raises(StorageError):
+
+    def failing(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(StorageError, match="Input/output error"):
         list(FolderSource(tmp_path).keys("v1/0/"))
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(StorageError, match="Input/output error"):
+        FolderSource(tmp_path).fetch("v1/0", 5)
+
+
+def test_what_is_in_the_way_of_one_object_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file where a folder should be, or one that may not be read, is one object's matter."""
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "0").write_bytes(b"")
+    assert list(FolderSource(tmp_path).keys("v1/0/")) == ["v1/0"]
 
     def denied(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(StorageError, match="Permission denied"):
+    with pytest.raises(MissingError, match="may be read"):
         FolderSource(tmp_path).fetch("v1/0", 5)
 
 

@@ -83,14 +83,16 @@ def test_people_read_lines_and_scripts_an_exit_code(pod: TestPod) -> None:
     assert "modes" not in _unwell(pod.folder.path, "--offline")
 
 
-def test_an_identity_that_others_may_read(pod: TestPod) -> None:
-    """The one secret, under a lax umask or copied carelessly."""
-    (pod.home / "identity").chmod(0o640)
+@pytest.mark.parametrize("name", ["identity", "function.key"])
+def test_a_key_that_others_may_read(pod: TestPod, name: str) -> None:
+    """The one secret, or what signs promises, under a lax umask or copied carelessly."""
+    (pod.home / name).touch()
+    (pod.home / name).chmod(0o640)
 
     finding = _findings(pod.home, "--offline")["modes"]
 
     assert finding.mark is Mark.FAIL
-    assert "identity" in finding.sentence
+    assert name in finding.sentence
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ def running() -> Iterator[Store]:
 def store(running: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A bucket of the test's own; this process is its administrator. Few races: the store is in Python."""
     monkeypatch.setattr("maintainer_tools.certifying.RACES", 2)
+    monkeypatch.setattr("maintainer_tools.certifying.TAGGED_RACES", 1)
     monkeypatch.setattr("maintainer_tools.certifying.DEADLINE_SECONDS", 1.0)
     for name, value in running.admin.environment.items():
         monkeypatch.setenv(name, value)
@@ -100,6 +102,19 @@ def racing(store: Store) -> Callable[[Passing], None]:
     return put
 
 
+def racing_with_tags(store: Store) -> Callable[[Passing], None]:
+    """A store that honours the condition, unless writers race and set tags."""
+    ignoring = overwriting(store)
+
+    def put(passing: Passing) -> None:
+        if "/tagged-race-" in passing.path:
+            ignoring(passing)
+        else:
+            passing.give(*passing.forward())
+
+    return put
+
+
 def pretending(_: Store) -> Callable[[Passing], None]:
     """A store that says 412, and overwrites all the same."""
 
@@ -128,12 +143,45 @@ def late(_: Store) -> Callable[[Passing], None]:
     return get
 
 
+def endless(_: Store) -> Callable[[Passing], None]:
+    """A store that has a terabyte where a few bytes were put."""
+
+    def get(passing: Passing) -> None:
+        if passing.command != "GET" or "sequence-" not in passing.path:
+            passing.give(*passing.forward())
+            return
+        passing.send_response_only(200)
+        passing.send_header("Content-Length", str(1 << 40))
+        passing.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                passing.wfile.write(bytes(1 << 16))
+        passing.cut()
+
+    return get
+
+
 def untagged(_: Store) -> Callable[[Passing], None]:
     """A store that takes tags and forgets them."""
 
     def get(passing: Passing) -> None:
         if passing.command == "GET" and "tagging" in passing.path:
             passing.give(200, [], b"<Tagging><TagSet></TagSet></Tagging>")
+        else:
+            passing.give(*passing.forward())
+
+    return get
+
+
+def losing_tags_in_races(_: Store) -> Callable[[Passing], None]:
+    """A store where the tags of a put are not those of the one that won."""
+
+    def get(passing: Passing) -> None:
+        if passing.command == "GET" and "tagged-race-" in passing.path and "tagging" in passing.path:
+            tags = (
+                "<Tag><Key>shared-pod</Key><Value>1</Value></Tag><Tag><Key>c</Key><Value>other</Value></Tag>"
+            )
+            passing.give(200, [], f"<Tagging><TagSet>{tags}</TagSet></Tagging>".encode())
         else:
             passing.give(*passing.forward())
 
@@ -187,9 +235,12 @@ def keeping_what_it_refuses(store: Store) -> Callable[[Passing], None]:
     [
         (overwriting, ["one after the other", "at once"], "use another store"),
         (racing, ["at once"], "use another store"),
+        (racing_with_tags, ["tags"], "use another store"),
         (pretending, ["one after the other"], "use another store"),
         (late, ["one after the other"], "name only ways that show the same at once"),
+        (endless, ["one after the other"], "name only ways that show the same at once"),
         (untagged, ["tags"], "add tags=none"),
+        (losing_tags_in_races, ["tags"], "add tags=none"),
         (without_tags, ["tags"], "add tags=none"),
         (public, ["no secret"], "take the right to write away from everybody else"),
         (keeping_what_it_refuses, ["no secret"], "take the right to write away from everybody else"),

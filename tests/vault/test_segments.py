@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.functions import Function, new_function
 from tests.support.pods import new_pod
+from tests.support.small_disk import run_on_small_disk
 from vault import segments
 from vault.errors import MalformedError, StorageError
 from vault.segment_reading import read_segment
@@ -128,9 +129,33 @@ def test_what_a_column_cannot_hold_is_our_own_fault(function: Function, segment:
     assert list(function.scratch.iterdir()) == []
 
 
-def test_a_full_disk_is_said(function: Function, segment: Segment) -> None:
-    """What the function answers 507 to."""
+def test_a_scratch_folder_that_is_none_is_said(function: Function, segment: Segment) -> None:
+    """What the function answers 503 to."""
     function.scratch.rmdir()
     function.scratch.symlink_to("/dev/null")
     with pytest.raises(StorageError):
         function.written(segment)
+
+
+_FULL = """
+import sys, tempfile
+from pathlib import Path
+from tests.support.functions import new_function
+from tests.support.pods import new_pod
+from vault.errors import DiskFullError
+with tempfile.TemporaryDirectory() as folder:
+    function = new_function(new_pod(Path(folder), "infer"), Path(folder, "scratch"))
+    slot = function.pod.slot()
+    function.scratch = Path(sys.argv[1])
+    function.send(slot, id="item-1", text="x")
+    try:
+        function.send(slot, id="item-2", text="x" * 100_000)
+    except DiskFullError:
+        print("full", len(list(function.scratch.iterdir())))
+    function.send(slot, id="item-3", text="x")
+"""
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    """What the function answers 507 to; nothing of it is left, and the next item finds its room."""
+    assert run_on_small_disk(tmp_path, 64, _FULL) == "full 0\n"

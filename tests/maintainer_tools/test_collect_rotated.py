@@ -94,11 +94,12 @@ def test_an_identity_that_was_replaced_opens_what_was_sealed_to_it(
     succeed("check", "plants")
 
 
-def test_both_were_replaced(function: Function, slot: OpenedSlot) -> None:
-    """The old file key is sealed to the old identity alone."""
+@pytest.mark.parametrize("keys", [("--identity", "--file-key"), ("--file-key", "--identity")])
+def test_both_were_replaced(function: Function, slot: OpenedSlot, keys: tuple[str, str]) -> None:
+    """In the second order the first file key is sealed to the old identity alone."""
     fill(function, slot, "item-1")
-    succeed("rotate", "plants", "--identity")
-    succeed("rotate", "plants", "--file-key")
+    for key in keys:
+        succeed("rotate", "plants", key)
 
     assert (collect().code, ids()) == (0, ["item-1"])
 

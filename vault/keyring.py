@@ -80,7 +80,7 @@ class Keyring:
 
     def _earlier_keys(self) -> Iterator[FileKey]:
         yield from self._keys_of_today
-        # Not both at once: whoever fills the store would have its maintainer asked for a passphrase.
+        # Only where those do not: a passphrase may have to be asked for.
         yield from self._keys_of_before
 
     @cached_property

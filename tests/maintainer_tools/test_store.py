@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,12 +90,12 @@ def overwriting(store: Store) -> Callable[[Passing], None]:
     return put
 
 
-def racing(store: Store) -> Callable[[Passing], None]:
+def racing(store: Store, where: str = "/race-") -> Callable[[Passing], None]:
     """A store that honours the condition, unless writers race."""
     ignoring = overwriting(store)
 
     def put(passing: Passing) -> None:
-        if "/race-" in passing.path:
+        if where in passing.path:
             ignoring(passing)
         else:
             passing.give(*passing.forward())
@@ -102,17 +103,7 @@ def racing(store: Store) -> Callable[[Passing], None]:
     return put
 
 
-def racing_with_tags(store: Store) -> Callable[[Passing], None]:
-    """A store that honours the condition, unless writers race and set tags."""
-    ignoring = overwriting(store)
-
-    def put(passing: Passing) -> None:
-        if "/tagged-race-" in passing.path:
-            ignoring(passing)
-        else:
-            passing.give(*passing.forward())
-
-    return put
+racing_with_tags = partial(racing, where="/tagged-race-")
 
 
 def pretending(_: Store) -> Callable[[Passing], None]:

@@ -27,6 +27,7 @@ from vault.errors import (
 )
 from vault.header import parse_header
 from vault.items import Item, commitment, item_salt
+from vault.keys import MacKey
 from vault.links import Invite
 from vault.notes import Checkpoint, read_checkpoint, to_base64
 from vault.receipt_files import (
@@ -110,7 +111,7 @@ _OF_KINDS: tuple[tuple[type[VaultError], str, Exit], ...] = (
 
 def commitment_of(item: Item, invite: Invite) -> bytes:
     """C of an item sent with an invite: 32 bytes."""
-    item_key = invite.database_key.derive("item", invite.owner_key.pod_id)
+    item_key = MacKey(invite.database_key.derive("item", invite.owner_key.pod_id))
     return commitment(item_salt(item_key, item.id), item.canonical)
 
 

@@ -81,11 +81,10 @@ def id_reply(item_id: str, receipt: str | None, promise: str | None = None) -> R
         promise: Likewise; what a function gives in its place.
     """
     body = {"type": "http.response.body", "body": f'"{item_id}"'.encode()}
-    proofs = [(RECEIPT_HEADER, receipt), (PROMISE_HEADER, promise)]
-    given = [(name, value.encode()) for name, value in proofs if value is not None]
-    if not given:
+    if receipt is None and promise is None:
         return Reply(OK, _ACCEPTED, body)
-    headers = [*_JSON, *given]
+    proofs = [(RECEIPT_HEADER, receipt), (PROMISE_HEADER, promise)]
+    headers = [*_JSON, *((name, value.encode()) for name, value in proofs if value is not None)]
     return Reply(OK, {"type": "http.response.start", "status": OK, "headers": headers}, body)
 
 

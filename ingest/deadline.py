@@ -12,10 +12,6 @@ import asyncio
 from typing import Any, cast
 
 
-def _this_task() -> asyncio.Task[Any]:
-    return cast("asyncio.Task[Any]", asyncio.current_task())
-
-
 class Deadline:
     """Ends what takes too long: ``with deadline: ...`` in a task that is inside no other.
 
@@ -36,13 +32,14 @@ class Deadline:
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
-        self._began[_this_task()] = loop.time()
+        task = cast("asyncio.Task[Any]", asyncio.current_task(loop))
+        self._began[task] = loop.time()
         if not self._is_armed:
             self._is_armed = True
             loop.call_later(self._seconds, self._ring, loop)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        task = _this_task()
+        task = cast("asyncio.Task[Any]", asyncio.current_task(asyncio.get_running_loop()))
         # There, it was in time.
         if self._began.pop(task, None) is not None:
             return

@@ -41,21 +41,28 @@ ITEM_MOUNT = "/v4"
 """Where the framework has the route of create_item."""
 
 
-class _Path(NamedTuple):
+class _Route(NamedTuple):
     mount: str
     method: str
-    owner: bytes = b""
 
 
-_VERSION = _Path("/version", "GET")
+_ITEM, _VERSION = _Route(ITEM_MOUNT, "POST"), _Route("/version", "GET")
 
 
-def _known_path(raw_path: bytes) -> _Path | None:
+def _find(raw_path: bytes) -> tuple[_Route, bytes]:
+    """The route of a path, and the owner segment in it.
+
+    Raises:
+        Refused: 404; no path that is known.
+    """
     path = raw_path.removesuffix(b"/")
     if path.startswith(_BEFORE_OWNER) and path.endswith(_AFTER_OWNER):
         owner = path[len(_BEFORE_OWNER) : -len(_AFTER_OWNER)]
-        return _Path(ITEM_MOUNT, "POST", owner) if owner and b"/" not in owner else None
-    return _VERSION if path == b"/version" else None
+        if owner and b"/" not in owner:
+            return _ITEM, owner
+    elif path == b"/version":
+        return _VERSION, b""
+    raise Refused(NOT_FOUND)
 
 
 def _length(value: bytes) -> int:
@@ -132,16 +139,14 @@ class Edge:
 
     def _prepare(self, scope: Scope) -> bool:
         """Point the scope at a mount and leave the ``Call`` in it; True for a preflight."""
-        path = _known_path(scope["raw_path"])
-        if path is None:
-            raise Refused(NOT_FOUND)
-        call = _call(path.owner, scope["headers"], self._clock())
+        route, owner = _find(scope["raw_path"])
+        call = _call(owner, scope["headers"], self._clock())
         if scope["method"] == "OPTIONS":
             return True
-        if scope["method"] != path.method:
-            raise Refused(wrong_method(path.method))
+        if scope["method"] != route.method:
+            raise Refused(wrong_method(route.method))
         # The mount alone: the framework's routing cache then holds two entries, not every owner.
-        scope["path"] = path.mount
+        scope["path"] = route.mount
         scope[CALL_KEY] = call
         return False
 

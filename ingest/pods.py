@@ -140,7 +140,8 @@ class Pod:
 
     def is_held(self, now_ms: int) -> bool:
         """Whether the maintainer asks for the vault to be let go of."""
-        return any(hold.is_on(now_ms) for hold in self._asked.holds)
+        holds = self._asked.holds
+        return bool(holds) and any(hold.is_on(now_ms) for hold in holds)
 
     def meter(self, slot: int, rate: tuple[int, int], now: float) -> Meter:
         """The meter of a slot that has a rate; a new one when its rate has changed."""

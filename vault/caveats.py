@@ -109,10 +109,9 @@ def is_expired(caveats: Caveats, now_ms: int) -> bool:
 
 def is_too_large(caveats: Caveats, pod_limit: int | None, item: Item) -> bool:
     """Whether the canonical item exceeds the slot's or the pod's limit for one; a bare withdrawal never."""
-    if item.is_bare_withdrawal:
-        return False
-    limits = [limit for limit in (caveats.max_item_bytes, pod_limit) if limit is not None]
-    return bool(limits) and len(item.canonical) > min(limits)
+    size, of_slot = len(item.canonical), caveats.max_item_bytes
+    is_over = (of_slot is not None and size > of_slot) or (pod_limit is not None and size > pod_limit)
+    return is_over and not item.is_bare_withdrawal
 
 
 def refusal(caveats: Caveats, usage: Usage, item: Item) -> str | None:

@@ -89,7 +89,10 @@ class Deciding:
         now_ms: When it closed.
     """
 
-    __slots__ = ("_by_name", "_known", "_opened", "_policy", "_rows", "decisions", "fresh", "now_ms", "slots")
+    __slots__ = (
+        *("_by_name", "_caveats", "_known", "_opened", "_policy", "_rows"),
+        *("decisions", "fresh", "now_ms", "slots"),
+    )
 
     def __init__(self, rows: Rows, policy: Policy, known: SlotStates, now_ms: int) -> None:
         self._rows = rows
@@ -97,6 +100,7 @@ class Deciding:
         self._known = known
         self.now_ms = now_ms
         self._by_name: dict[bytes, int] = {}
+        self._caveats: dict[int, Caveats | None] = {}
         self._opened: dict[int, WriterSlot] = {}
         self.decisions: list[Decision] = []
         self.fresh: list[Fresh] = []
@@ -109,8 +113,11 @@ class Deciding:
             DamagedError: A stored view does not open.
             StorageError: The vault cannot be read.
         """
-        slot = self._policy.slot_by_number.get(submission.slot.number)
-        caveats = slot.caveats_at(self.now_ms) if slot else None
+        number = submission.slot.number
+        if number not in self._caveats:
+            slot = self._policy.slot_by_number.get(number)
+            self._caveats[number] = slot.caveats_at(self.now_ms) if slot else None
+        caveats = self._caveats[number]
         self.decisions.append(self._decide(caveats, submission) if caveats else Decision(CLOSED))
 
     def _decide(self, caveats: Caveats, submission: Submission) -> Decision:

@@ -131,8 +131,8 @@ def unpae_labelled(joined: bytes, label: bytes, count: int, what: str) -> list[b
 
 def mp(value: Mapping[str, Atom | Sequence[Atom]]) -> bytes:
     """Encode a flat map as canonical MessagePack (``MP``)."""
-    # Deterministic: the encoder orders keys by their UTF-8 bytes.
-    return _encoder.encode(dict(value))
+    # Deterministic: the encoder orders keys by their UTF-8 bytes. It knows no mapping but a dictionary.
+    return _encoder.encode(value if type(value) is dict else dict(value))
 
 
 def un_mp(encoded: bytes) -> MpMap:

@@ -19,6 +19,7 @@ import msgspec
 
 from vault.encoding import mp, un_mp
 from vault.errors import ItemError, MalformedError
+from vault.keys import MacKey
 from vault.properties import INT64_MAX, INT64_MIN, Scalar
 
 SCHEMA_TYPE = "ItemPropertySchema"
@@ -87,7 +88,7 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
     @property
     def is_bare_withdrawal(self) -> bool:
         """Whether it does, and has no other property: at most 161 canonical bytes, dates included."""
-        return self.is_withdrawal and self.fields.keys() == {TARGET}
+        return self.type == WITHDRAWAL_TYPE and self.fields.keys() == {TARGET}
 
 
 def shown(name: str) -> str:
@@ -157,25 +158,29 @@ def canonical_number(name: str, value: float) -> int | float:
     return nearest
 
 
-def _canonical(item_type: str, item_id: str, members: Mapping[str, Scalar]) -> bytes:
-    flat: dict[str, Scalar] = {"type": item_type, "id": item_id}
-    for name, value in members.items():
-        kind = type(value)
-        flat[name] = value if kind is str or kind is bool else canonical_number(name, value)  # type: ignore[arg-type]  # neither str nor bool: a number
-    return mp(flat)
+def _within_64_bits(value: float) -> int | float:
+    if type(value) is int and not INT64_MIN <= value <= INT64_MAX:
+        # Between processes an int has 64 bits. Beyond them the judge asks only whether it is within.
+        return math.copysign(max(abs(float(value)), _BEYOND_INT64), value)
+    return value
 
 
-def _within_64_bits(fields: dict[str, Scalar]) -> dict[str, Scalar]:
-    for name, value in fields.items():
-        if type(value) is int and not INT64_MIN <= value <= INT64_MAX:
-            # Between processes an int has 64 bits. Beyond them the judge asks only whether it is within.
-            fields[name] = math.copysign(max(abs(float(value)), _BEYOND_INT64), value)
-    return fields
+_DATES = ("dateCreated", "dateModified")
+_RARE_MEMBERS = frozenset(("rowid", "deleted", *_DATES))
+"""What most items have none of, and is looked for in all of them at once."""
+_OWN_MEMBERS = _RARE_MEMBERS | {"type", "id", "dateServerModified"}
 
 
-_OWN_MEMBERS = frozenset(
-    ("type", "id", "rowid", "dateCreated", "dateModified", "dateServerModified", "deleted")
-)
+def _check_rare(payload: Mapping[str, Scalar | None]) -> None:
+    for name in ("rowid", *_DATES):
+        _check_int64(name, payload.get(name))
+    _check_deleted(payload.get("deleted", False))
+
+
+def _rare_members(payload: Mapping[str, Scalar | None]) -> dict[str, Scalar]:
+    """Those of them that are stored; they were checked."""
+    kept = {name: date for name in _DATES if (date := payload.get(name)) is not None}
+    return {**kept, "deleted": True} if payload.get("deleted") else kept
 
 
 def parse_item(
@@ -195,28 +200,26 @@ def parse_item(
     if len(payload) > most_members:
         raise ItemError("payload", f"at most {most_members} members were expected")
     item_type = _type_of(payload.get("type"))
-    for name in ("rowid", "dateCreated", "dateModified"):
-        _check_int64(name, payload.get(name))
-    is_deleted = payload.get("deleted", False)
-    _check_deleted(is_deleted)
+    has_rare = not _RARE_MEMBERS.isdisjoint(payload)
+    if has_rare:
+        _check_rare(payload)
     item_id = _id_of(payload.get("id"), make_id)
     fields: dict[str, Scalar] = {}
     nulls = []
+    members: dict[str, Scalar] = {"type": item_type, "id": item_id}
     for name, value in payload.items():
-        if name not in _OWN_MEMBERS:
-            if value is None:
-                nulls.append(name)
-            else:
-                fields[name] = value
-    members = dict(fields)
-    for name in ("dateCreated", "dateModified"):
-        date = payload.get(name)
-        if date is not None:
-            members[name] = date
-    if is_deleted:
-        members["deleted"] = True
-    canonical = _canonical(item_type, item_id, members)
-    return Item(item_type, item_id, _within_64_bits(fields), tuple(nulls), canonical)
+        if name in _OWN_MEMBERS:
+            continue
+        if value is None:
+            nulls.append(name)
+        elif type(value) is str or type(value) is bool:
+            fields[name] = members[name] = value
+        else:
+            members[name] = canonical_number(name, value)  # type: ignore[arg-type]  # neither: a number
+            fields[name] = _within_64_bits(value)  # type: ignore[arg-type]  # likewise
+    if has_rare:
+        members |= _rare_members(payload)
+    return Item(item_type, item_id, fields, tuple(nulls), mp(members))
 
 
 def is_type_list(value: object) -> bool:
@@ -228,7 +231,6 @@ def is_type_list(value: object) -> bool:
 
 
 _NEVER_STORED = frozenset(("rowid", "dateServerModified"))
-_DATES = ("dateCreated", "dateModified")
 _OWN_TYPED = frozenset(("deleted", *_DATES))
 _REMEMBERED_BYTES = 4_096
 """Largest canonical item whose names are remembered: bounds what items made by hand take of memory."""
@@ -287,9 +289,9 @@ def read_canonical(canonical: bytes) -> dict[str, Scalar]:
     return cast("dict[str, Scalar]", members)
 
 
-def item_salt(item_key: bytes, item_id: str) -> bytes:
+def item_salt(item_key: MacKey, item_id: str) -> bytes:
     """salt = HMAC-SHA256(D(K,"item"), id): 32 bytes only the contributor and the maintainer know."""
-    return hmac.digest(item_key, item_id.encode(), "sha256")
+    return item_key.mac(item_id.encode())
 
 
 def commitment(salt: bytes, canonical: bytes) -> bytes:
@@ -306,13 +308,13 @@ def _time_prefix(item_id: str) -> bytes:
     return time if _TIME_MIN <= time < _TIME_MAX else _NO_TIME
 
 
-def item_name(name_key: bytes, item_id: str) -> bytes:
+def item_name(name_key: MacKey, item_id: str) -> bytes:
     """The opaque 22 bytes that stand for an id in the vault.
 
     t || HMAC-SHA256(D(K,"name"), id)[:16]; t is a UUIDv7's time (2020 to 2100)
     or zeros. Time-ordered names keep inserts at one end of the index.
     """
-    return _time_prefix(item_id) + hmac.digest(name_key, item_id.encode(), "sha256")[:16]
+    return _time_prefix(item_id) + name_key.mac(item_id.encode())[:16]
 
 
 def server_id(ms: int, random: bytes) -> str:

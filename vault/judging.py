@@ -20,12 +20,12 @@ from vault.pod import PodConfig
 from vault.properties import (
     BASE_PROPERTIES,
     MAX_VIEW_NAMES,
+    TYPE_TESTS,
     Scalar,
     ValueType,
     check_property_name,
     check_value,
     infer_type,
-    is_of_type,
 )
 
 NOTHING: Mapping[str, ValueType] = {}
@@ -96,6 +96,7 @@ class SlotState(msgspec.Struct):
             self.is_view_changed = True
 
 
+_STORED = Verdict(Outcome.STORED)
 _NOT_DECLARED = "this property is not declared; declare it first with an ItemPropertySchema item"
 _NO_NAME = (
     "this name cannot be declared: letters, digits and underscores, a letter first, and none that is reserved"
@@ -131,11 +132,13 @@ def _inferred(config: PodConfig, name: str, value: Scalar) -> ValueType:
 
 def _judge_fields(config: PodConfig, own: Mapping[str, ValueType], item: Item) -> dict[str, ValueType]:
     declares = {}
+    declared = config.properties
     for name, value in item.fields.items():
-        known = _known_type(config, own, name)
+        # _known_type, spelled out: this is done for every value of every item.
+        known = BASE_PROPERTIES.get(name) or declared.get(name) or own.get(name)
         if known is None:
             declares[name] = _inferred(config, name, value)
-        elif not is_of_type(value, known):
+        elif not TYPE_TESTS[known](value):
             declares[name] = _widened(config, known, name, value)
     if item.nulls and config.policy != "infer":
         for name in item.nulls:
@@ -176,7 +179,7 @@ def _judge_declaration(
 
 
 def _check_room(own: Mapping[str, ValueType], declares: Mapping[str, ValueType]) -> None:
-    if declares and len(own.keys() | declares.keys()) > MAX_VIEW_NAMES:
+    if len(own.keys() | declares.keys()) > MAX_VIEW_NAMES:
         raise ItemError(
             "propertyName", f"an invite declares at most {MAX_VIEW_NAMES} properties; ask for another"
         )
@@ -187,15 +190,18 @@ def _judge(config: PodConfig, caveats: Caveats, state: SlotState, item: Item) ->
     if item.is_withdrawal:
         # Of its shape and no more: an answer never depends on whether there is such an item.
         check_id(TARGET, item.fields.get(TARGET))
-    if item.is_declaration:
+    elif item.is_declaration:
         decided = _judge_declaration(config, state.own, item, declares)
         if decided:
             return decided
-    _check_room(state.own, declares)
+    if declares:
+        _check_room(state.own, declares)
     if is_too_large(caveats, config.max_item_bytes, item):
         return Verdict(Outcome.FORBIDDEN, "the item is larger than this invite allows; send a smaller one")
     sentence = refusal(caveats, state.usage, item)
-    return Verdict(Outcome.FORBIDDEN, sentence) if sentence else Verdict(Outcome.STORED, declares=declares)
+    if sentence:
+        return Verdict(Outcome.FORBIDDEN, sentence)
+    return Verdict(Outcome.STORED, declares=declares) if declares else _STORED
 
 
 def judge(config: PodConfig, caveats: Caveats, state: SlotState, item: Item) -> Verdict:

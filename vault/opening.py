@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from vault.encoding import from_le32, le32, unpae, unpae_labelled
 from vault.errors import DamagedError, FormatTooNewError, MalformedError, WrongKeyError
 from vault.header import Header
-from vault.keys import KEY_BYTES, FileKey, PodId, Secret, hkdf_sha256
+from vault.keys import KEY_BYTES, FileKey, MacKey, PodId, Secret, hkdf_sha256
 from vault.sealing import (
     HPKE_XWING,
     ITEM_LABEL,
@@ -119,13 +119,13 @@ class SlotSecrets(msgspec.Struct, frozen=True):
         name: The invite's name.
         wrap_key: 32 bytes, D(K,"wrap").
         view_key: 32 bytes, D(K,"view").
-        name_key: 32 bytes, D(K,"name").
+        name_key: D(K,"name").
     """
 
     name: str
     wrap_key: bytes
     view_key: bytes
-    name_key: bytes
+    name_key: MacKey
 
     def __repr__(self) -> str:
         return f"SlotSecrets({self.name!r}, **redacted**)"
@@ -155,7 +155,7 @@ def open_slot_secrets(identity: Identity, rewrap: bytes, pod_id: PodId, number: 
     if any(len(key) != KEY_BYTES for key in (wrap_key, view_key, name_key)):
         raise MalformedError(f"slot {number}: its keys must have {KEY_BYTES} bytes each")
     try:
-        return SlotSecrets(name.decode(), wrap_key, view_key, name_key)
+        return SlotSecrets(name.decode(), wrap_key, view_key, MacKey(name_key))
     except UnicodeDecodeError as exc:
         raise MalformedError(f"slot {number}: its name is not UTF-8") from exc
 

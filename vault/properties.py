@@ -116,21 +116,22 @@ def _is_datetime(value: Scalar) -> bool:
     return _is_integer(value)
 
 
-_RULES: Mapping[ValueType, tuple[Callable[[Scalar], bool], str]] = {
-    ValueType.TEXT: (lambda value: type(value) is str, "text was expected"),
-    ValueType.INTEGER: (
-        _is_integer,
-        "an integer of 64 bits, written without point or exponent, was expected",
-    ),
-    ValueType.REAL: (_is_real, "a finite number was expected"),
-    ValueType.BOOL: (lambda value: type(value) is bool, "true or false was expected"),
-    ValueType.DATETIME: (_is_datetime, "milliseconds since 1970 within 64 bits were expected"),
+TYPE_TESTS: Mapping[ValueType, Callable[[Scalar], bool]] = {
+    ValueType.TEXT: lambda value: type(value) is str,
+    ValueType.INTEGER: _is_integer,
+    ValueType.REAL: _is_real,
+    ValueType.BOOL: lambda value: type(value) is bool,
+    ValueType.DATETIME: _is_datetime,
 }
+"""Whether a value, as decoded from its JSON literal, is of a property's type and within its range."""
 
-
-def is_of_type(value: Scalar, value_type: ValueType) -> bool:
-    """Whether a value, as decoded from its JSON literal, is of a property's type and within its range."""
-    return _RULES[value_type][0](value)
+_EXPECTED: Mapping[ValueType, str] = {
+    ValueType.TEXT: "text was expected",
+    ValueType.INTEGER: "an integer of 64 bits, written without point or exponent, was expected",
+    ValueType.REAL: "a finite number was expected",
+    ValueType.BOOL: "true or false was expected",
+    ValueType.DATETIME: "milliseconds since 1970 within 64 bits were expected",
+}
 
 
 def check_value(name: str, value: Scalar, value_type: ValueType) -> None:
@@ -144,8 +145,8 @@ def check_value(name: str, value: Scalar, value_type: ValueType) -> None:
     Raises:
         ItemError: The value is of another type or out of range.
     """
-    if not is_of_type(value, value_type):
-        raise ItemError(name, _RULES[value_type][1])
+    if not TYPE_TESTS[value_type](value):
+        raise ItemError(name, _EXPECTED[value_type])
 
 
 def infer_type(name: str, value: Scalar) -> ValueType:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PublicKey, Suite
 
-from vault.encoding import le32, pae
+from vault.encoding import le32, le64, pae
 from vault.errors import MalformedError
 from vault.header import MAX_ITEMS, SUITE, Header, item_leaves
 from vault.keys import PodId, hkdf_expand_sha256
@@ -212,6 +212,19 @@ class BatchKey:
         return f"BatchKey({self.uid.hex()}, **redacted**)"
 
 
+_SLOT_LENGTH = le64(4)
+
+
+def _form_of(item: Plain, head: bytes) -> bytes:
+    """What is sealed of an item: ``head``, which is the label's, and canonical, LE32 slot and salt of a pae.
+
+    Joined here because this is the commit path.
+    """
+    canonical, salt = item.canonical, item.salt
+    size, salt_size = le64(len(canonical)), le64(len(salt))
+    return b"".join((head, size, canonical, _SLOT_LENGTH, le32(item.slot), salt_size, salt))
+
+
 def seal_batch(
     items: Sequence[Plain],
     recipients: Sequence[Recipient],
@@ -249,14 +262,11 @@ def seal_batch(
         raise MalformedError("a batch's key is wrapped for others than its recipients; draw another")
     uid, commit, wraps = drawn.uid, drawn.commit, drawn.wraps
     encrypt = drawn.take().encrypt
-    # The index, of 4 bytes, stands last.
+    # What is the same for every item is packed once; the index, of 4 bytes, stands last.
     aad_head = item_aad(pod_id, uid, 0)[:-4]
+    form_head = pae(ITEM_LABEL, b"", b"", b"")[: -3 * 8]
     sealed = [
-        encrypt(
-            item_nonce(index),
-            pae(ITEM_LABEL, item.canonical, le32(item.slot), item.salt),
-            aad_head + le32(index),
-        )
+        encrypt(item_nonce(index), _form_of(item, form_head), aad_head + le32(index))
         for index, item in enumerate(items)
     ]
     if sum(map(len, sealed)) > MAX_SEALED_BYTES:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vault.caveats import Caveats, is_expired
 from vault.encoding import le32, pae
 from vault.errors import WrongKeyError
-from vault.keys import DatabaseKey, FileKey, PodId
+from vault.keys import DatabaseKey, FileKey, MacKey, PodId
 
 NONCE_BYTES = 12
 
@@ -68,8 +68,8 @@ class OpenedSlot:
         self.pod_id = pod_id
         self.file_key = file_key
         self.view_key = key.derive("view", pod_id)
-        self.item_key = key.derive("item", pod_id)
-        self.name_key = key.derive("name", pod_id)
+        self.item_key = MacKey(key.derive("item", pod_id))
+        self.name_key = MacKey(key.derive("name", pod_id))
 
     def __repr__(self) -> str:
         return f"OpenedSlot({self.number}, **redacted**)"

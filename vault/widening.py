@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vault.items import Item
-from vault.properties import BASE_PROPERTIES, ValueType, infer_type, is_of_type
+from vault.properties import BASE_PROPERTIES, TYPE_TESTS, ValueType, infer_type
 from vault.schema import settle
 
 
@@ -34,7 +34,7 @@ def widened(
         if name in BASE_PROPERTIES or name in properties:
             continue
         known = own.get(name)
-        if known is None or not is_of_type(value, known):
+        if known is None or not TYPE_TESTS[known](value):
             changed[name] = _wider(known, infer_type(name, value))
     if item.is_declaration:
         name, declared = str(item.fields["propertyName"]), ValueType(str(item.fields["valueType"]))

@@ -132,7 +132,7 @@ def test_no_message_shows_a_key(pod: TestPod) -> None:
     commit = Commit(None, slot.file_key.reveal(), [submission])
     shown = "".join((repr(commit), repr(submission), repr(submission.slot)))
 
-    for secret in (slot.file_key.reveal(), slot.view_key, slot.item_key, slot.name_key):
+    for secret in (slot.file_key.reveal(), slot.view_key, slot.item_key.reveal(), slot.name_key.reveal()):
         assert repr(secret)[2:-1] not in shown
         assert secret.hex() not in shown
 

@@ -25,6 +25,7 @@ from vault.items import (
     server_id,
     shown,
 )
+from vault.keys import MacKey
 from vault.properties import INT64_MAX, INT64_MIN, Scalar
 
 Payload = dict[str, Scalar | None]
@@ -170,23 +171,23 @@ def test_a_members_name_is_shown_if_it_is_plain(name: str, safe: str) -> None:
 @given(item_id=ids, key=st.binary(min_size=32, max_size=32), canonical=st.binary())
 def test_a_commitment_is_bound_to_key_id_and_content(item_id: str, key: bytes, canonical: bytes) -> None:
     """Without the salt it says nothing, with it there is one content."""
-    salt = item_salt(key, item_id)
+    salt = item_salt(MacKey(key), item_id)
     c = commitment(salt, canonical)
     assert len(salt) == len(c) == 32
     assert c != commitment(salt, canonical + b"x")
-    assert c != commitment(item_salt(key, item_id + "x"), canonical)
+    assert c != commitment(item_salt(MacKey(key), item_id + "x"), canonical)
 
 
 @given(item_id=ids, key=st.binary(min_size=32, max_size=32))
 def test_a_name_shows_no_more_than_a_uuid7s_time(item_id: str, key: bytes) -> None:
     """A hash used as an id must not show 48 of its bits."""
-    name = item_name(key, item_id)
+    name = item_name(MacKey(key), item_id)
     assert len(name) == NAME_BYTES
     assert name[:6] in {
         bytes(6),
         bytes.fromhex(item_id.replace("-", "")[:12]) if _is_hex(item_id) else bytes(6),
     }
-    assert name[6:] != item_name(key[::-1] if key != key[::-1] else b"k" * 32, item_id)[6:]
+    assert name[6:] != item_name(MacKey(key[::-1] if key != key[::-1] else b"k" * 32), item_id)[6:]
 
 
 def _is_hex(text: str) -> bool:
@@ -196,7 +197,7 @@ def _is_hex(text: str) -> bool:
 @given(raw=st.binary(min_size=16, max_size=16))
 def test_a_hash_as_id_shows_nothing_unless_it_looks_like_a_time(raw: bytes) -> None:
     """6 % of hashes look like a UUIDv7; the years 2020 to 2100 leave 1 in 29,000."""
-    name = item_name(bytes(32), raw.hex())
+    name = item_name(MacKey(bytes(32)), raw.hex())
     is_uuid7 = raw.hex()[12] == "7" and raw.hex()[16] in "89ab"
     is_in_time = 0x016F5E66E800 <= int(raw.hex()[:12], 16) < 0x03BB2CC3D800
     assert (name[:6] == raw[:6]) is ((is_uuid7 and is_in_time) or raw[:6] == bytes(6))
@@ -207,8 +208,8 @@ def test_ids_the_server_makes_are_ordered_by_time(ms: int, random: bytes) -> Non
     """So are their names: inserts stay at one end of the index."""
     item_id, later = server_id(ms, random), server_id(ms + 1, bytes(10))
     assert item_id < later
-    assert item_name(bytes(32), item_id)[:6] < item_name(bytes(32), later)[:6]
-    assert item_name(bytes(32), item_id)[:6] == ms.to_bytes(6, "big")
+    assert item_name(MacKey(bytes(32)), item_id)[:6] < item_name(MacKey(bytes(32)), later)[:6]
+    assert item_name(MacKey(bytes(32)), item_id)[:6] == ms.to_bytes(6, "big")
     assert parse_item({"type": "Note", "id": item_id}, make_id=str).id == item_id
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import hmac
 import pickle
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from vault.keys import (
     DatabaseKey,
     FileKey,
     LogKey,
+    MacKey,
     OwnerKey,
     PodId,
     Secret,
@@ -32,7 +34,7 @@ from vault.opening import Identity, SlotSecrets
 from vault.slots import OpenedSlot
 
 RAW = bytes(range(100, 132))
-SECRETS: list[type[Secret]] = [Secret, DatabaseKey, FileKey, LogKey, Identity]
+SECRETS: list[type[Secret]] = [Secret, DatabaseKey, FileKey, LogKey, MacKey, Identity]
 raw_keys = st.binary(min_size=32, max_size=32)
 
 
@@ -42,6 +44,15 @@ def test_hkdf_is_rfc_5869(raw: bytes, salt: bytes, info: bytes) -> None:
     theirs = HKDF(hashes.SHA256(), 32, salt or None, info).derive(raw)
     assert hkdf_sha256(raw, salt=salt, info=info) == theirs
     assert hkdf_expand_sha256(raw, info) == HKDFExpand(hashes.SHA256(), 32, info).derive(raw)
+
+
+@given(raw=raw_keys, messages=st.lists(st.binary(max_size=200), max_size=4))
+def test_a_mac_is_rfc_2104_however_many_there_were(raw: bytes, messages: list[bytes]) -> None:
+    """What was authenticated before leaves nothing behind."""
+    key = MacKey(raw)
+    assert [key.mac(message) for message in messages] == [
+        hmac.digest(raw, message, "sha256") for message in messages
+    ]
 
 
 @given(text=st.text() | st.from_regex(r"\A[0-9a-fA-F]{60,68}\s?\Z"))
@@ -110,7 +121,7 @@ def test_what_holds_secrets_does_not_show_them() -> None:
     """An opened slot and a slot's kept keys are redacted too."""
     key, pod_id = DatabaseKey(RAW), OwnerKey(RAW).pod_id
     opened = OpenedSlot(7, Caveats(), FileKey(RAW), key, pod_id)
-    kept = SlotSecrets("field-team", RAW, RAW, RAW)
+    kept = SlotSecrets("field-team", RAW, RAW, MacKey(RAW))
     for shown in (repr(opened), str(opened), repr(kept), str(kept)):
         assert "**redacted**" in shown
         assert RAW.hex() not in shown

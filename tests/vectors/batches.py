@@ -16,7 +16,7 @@ from vault.erasures import erasure_bytes
 from vault.errors import DamagedError, FormatTooNewError, MalformedError, VaultError, WrongKeyError
 from vault.header import Header, item_leaf
 from vault.items import commitment, item_salt
-from vault.keys import hkdf_expand_sha256
+from vault.keys import MacKey, hkdf_expand_sha256
 from vault.opening import Identity
 from vault.sealing import Recipient
 from vault.tree import root_of
@@ -41,7 +41,7 @@ def canonical_of(item_id: str, fields: dict[str, Any]) -> bytes:
 
 
 CANONICAL = [canonical_of(*item) for item in ITEMS]
-SALTS = [item_salt(world.KEYS[1].derive("item", world.POD_ID), item_id) for item_id, _ in ITEMS]
+SALTS = [item_salt(MacKey(world.KEYS[1].derive("item", world.POD_ID)), item_id) for item_id, _ in ITEMS]
 
 
 def seal(index: int, plaintext: bytes, *, aad_index: int | None = None, uid: bytes = UID) -> bytes:

@@ -11,6 +11,7 @@ from tests.vectors.family import Family
 from vault.encoding import mp
 from vault.errors import ItemError, MalformedError
 from vault.items import commitment, item_name, item_salt, parse_item, server_id
+from vault.keys import MacKey
 from vault.properties import Scalar
 
 _KEY = world.KEYS[1]
@@ -21,7 +22,7 @@ Payload = dict[str, Scalar | None]
 def _good(family: Family, name: str, why: str, payload: str, made_id: str | None = None) -> None:
     decoded = msgspec.json.decode(payload, type=Payload)
     item = parse_item(decoded, make_id=lambda: made_id or "")
-    salt = item_salt(_KEY.derive("item", world.POD_ID), item.id)
+    salt = item_salt(MacKey(_KEY.derive("item", world.POD_ID)), item.id)
     family.good(
         name,
         why,
@@ -31,7 +32,7 @@ def _good(family: Family, name: str, why: str, payload: str, made_id: str | None
         canonical=item.canonical.hex(),
         salt=salt.hex(),
         c=commitment(salt, item.canonical).hex(),
-        item_name=item_name(_KEY.derive("name", world.POD_ID), item.id).hex(),
+        item_name=item_name(MacKey(_KEY.derive("name", world.POD_ID)), item.id).hex(),
     )
 
 
@@ -179,7 +180,7 @@ def _canonical() -> Family:
 
 def _names() -> Family:
     family = Family()
-    name_key = _KEY.derive("name", world.POD_ID)
+    name_key = MacKey(_KEY.derive("name", world.POD_ID))
     uuid = server_id(1763700000000, world.draw("server id", 10))
     grouped = "-".join((uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]))
     for name, why, item_id in [
@@ -196,9 +197,8 @@ def _names() -> Family:
         ("short", "no time", "abcdef"),
         ("ours", "no time", "A" * 22),
     ]:
-        family.good(
-            name, why, id=item_id, name_key=name_key.hex(), item_name=item_name(name_key, item_id).hex()
-        )
+        found = item_name(name_key, item_id)
+        family.good(name, why, id=item_id, name_key=name_key.reveal().hex(), item_name=found.hex())
     return family
 
 

@@ -26,11 +26,11 @@ from vault.errors import (
 )
 from vault.header import Header, item_leaf
 from vault.items import commitment, item_name
-from vault.keys import LogKey
+from vault.keys import LogKey, MacKey
 from vault.segments import TABLES, Segment, SegmentItem, write_segment
 from vault.tree import root_of
 
-NAME = item_name(world.KEYS[1].derive("name", world.POD_ID), "note-1")
+NAME = item_name(MacKey(world.KEYS[1].derive("name", world.POD_ID)), "note-1")
 SEALED = batches.seal(0, batches.plain(0))
 DIGEST = hashlib.sha256(SEALED).digest()
 C = commitment(batches.SALTS[0], batches.CANONICAL[0])

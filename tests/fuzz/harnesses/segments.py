@@ -30,7 +30,7 @@ from vault.errors import (
 )
 from vault.header import item_leaves, parse_header
 from vault.items import commitment, item_name
-from vault.keys import is_signed
+from vault.keys import MacKey, is_signed
 from vault.policies import Policy, parse_policy
 from vault.segment_reading import read_segment, verify_segment
 from vault.segments import PAGE_BYTES, Segment, SegmentItem, write_segment
@@ -51,7 +51,7 @@ def _honest() -> Segment:
     sealed = [batches.seal(index, batches.plain(index)) for index in range(3)]
     key_hash = hashlib.sha256(KEY.public).digest()
     header = batches.header_of(wraps, sealed, policy=_POLICY.digest, log_key_hash=key_hash).pack()
-    name_key = world.KEYS[1].derive("name", world.POD_ID)
+    name_key = MacKey(world.KEYS[1].derive("name", world.POD_ID))
     items = (
         SegmentItem(
             item_name(name_key, batches.ITEMS[index][0]),

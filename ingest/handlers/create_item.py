@@ -6,8 +6,10 @@ FORMAT.md, "The wire".
 
 from __future__ import annotations
 
+from functools import partial
+
 from ingest.admission import Admission, owner_bytes
-from ingest.asgi import Application, Receive, Reply, Scope, Send, id_reply
+from ingest.asgi import Application, Receive, Reply, id_reply
 from ingest.door import Call, Door
 from ingest.envelope import Payload, decode_envelope, refuse_duplicates
 from ingest.problems import ITEM_TOO_LARGE, Problem, Refused, problem_of_answer, problem_of_item
@@ -56,8 +58,4 @@ async def handle(door: Door, call: Call, receive: Receive) -> Reply:
 
 def create_item_call(door: Door) -> Application:
     """The call as an application: what its route leads to."""
-
-    async def create_item(scope: Scope, receive: Receive, send: Send) -> None:
-        await door.answer(handle, scope, receive, send)
-
-    return create_item
+    return partial(door.answer, handle)

@@ -5,9 +5,10 @@ Nothing about any pod: that would list them. FORMAT.md, "The wire".
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from ingest.asgi import Application, Receive, Reply, Scope, Send, json_reply
+from ingest.asgi import Application, Receive, Reply, json_reply
 from ingest.door import Call, Door
 from vault.items import MAX_FIELDS
 
@@ -42,7 +43,4 @@ def version_call(door: Door) -> Application:
     async def handle(_door: Door, _call: Call, _receive: Receive) -> Reply:
         return reply
 
-    async def get_version(scope: Scope, receive: Receive, send: Send) -> None:
-        await door.answer(handle, scope, receive, send)
-
-    return get_version
+    return partial(door.answer, handle)

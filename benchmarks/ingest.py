@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import platform
 import signal
 import socket
 import statistics
@@ -164,6 +165,11 @@ def _row(name: str, runs: list[Run], base: list[Run]) -> str:
     )
 
 
+def machine() -> str:
+    """What all that is measured runs on, as far as a program can tell."""
+    return f"{os.cpu_count()} cores, Python {platform.python_version()} at {sys.base_prefix}"
+
+
 def report(connections: int, results: dict[str, list[Run]], base: str) -> None:
     """Print one table; ratios are to the target ``base``."""
     print(f"\n{connections:>2} connections   accepted   ratio    p50 ms    p99 ms    cpu us  refused")
@@ -189,7 +195,7 @@ def _run(folder: Path, rounds: int, seconds: int) -> None:
     body, port, null_port = make_body(pod.key), free_port(), free_port()
     path = f"/v4/{pod.owner}/create_item"
     sync_ms = fdatasync_ms(folder)
-    print(f"load by {load.generator()}, {rounds} rounds of {seconds:g} s each, {os.cpu_count()} cores")
+    print(f"load by {load.generator()}, {rounds} rounds of {seconds:g} s each, {machine()}")
     print(f"item {ITEM_BYTES} bytes; fdatasync of 4 KiB here: {sync_ms:.2f} ms")
     with (
         running("ingest", port, str(pod.folder.path)) as server,

@@ -25,7 +25,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from benchmarks import load
-from benchmarks.ingest import Target, await_listening, measure, report, running
+from benchmarks.ingest import Target, await_listening, machine, measure, report, running
 from benchmarks.pods import make_body, make_payload, make_pod
 from tests.support.ports import free_port
 
@@ -137,7 +137,7 @@ def main() -> None:
         _pod(Path(name, "home"), free_port()) as pod,
         _pocketbase(given.program, Path(name, "pocketbase"), free_port()) as peers,
     ):
-        print(f"load by {load.generator()}, {given.rounds} rounds of {given.seconds} s each")
+        print(f"load by {load.generator()}, {given.rounds} rounds of {given.seconds} s each, {machine()}")
         for connections in CONNECTIONS:
             results = measure([pod, *peers], connections, rounds=given.rounds, seconds=given.seconds)
             report(connections, results, peers[0].name)

@@ -181,6 +181,56 @@ def test_it_reads_what_was_collected(reader: Path, tmp_path: Path) -> None:
     assert _assert_same_items(reader, pod) == 4
 
 
+def _mix_garbage(pod: TestPod) -> None:
+    """Batch 1: an item, three that are none, one whose salt is none. Batch 2: an item."""
+    slot = pod.slot()
+    first, last = pod.submission(slot, text="first"), pod.submission(slot, text="last")
+    content = (b"", b"\x81" * 300, first.item.canonical + b"x")
+    items = (msgspec.structs.replace(first.item, canonical=each) for each in content)
+    garbage = [
+        msgspec.structs.replace(first, name=bytes([i]) * 22, item=item) for i, item in enumerate(items)
+    ]
+    short = msgspec.structs.replace(last, name=b"s" * 22, salt=b"short")
+    with pod.writer() as writer:
+        writer.commit(pod.policy, [first, *garbage, short])
+        writer.commit(pod.policy, [last])
+
+
+def test_it_passes_over_what_was_sealed_to_be_unreadable(reader: Path, pod: TestPod) -> None:
+    """Named by place; what follows is read."""
+    _mix_garbage(pod)
+    with private_snapshot(pod.folder.path, PATIENCE) as copy:
+        found = lines(reader, "items", copy, pod.home / "identity")
+    with pod.reader() as ours:
+        read = [item_facts(item) for item in ours.items()]
+        passed_over = [(each.seq, each.batch) for each in ours.unreadable()]
+    assert len(read) == 2
+    assert [line for line in found if "unreadable" not in line] == read
+    assert [(line["seq"], line["batch"]) for line in found if "unreadable" in line] == passed_over
+    assert [seq for seq, _ in passed_over] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE item SET sealed = zeroblob(length(sealed)) WHERE seq = 1",
+        "UPDATE item SET sealed = (SELECT sealed FROM item WHERE seq = 3) WHERE seq = 2",
+        "UPDATE item SET c = zeroblob(32) WHERE seq = 1",
+        "UPDATE item SET digest = zeroblob(32) WHERE seq = 5",
+    ],
+)
+def test_what_is_not_as_it_was_logged_stops_it(reader: Path, pod: TestPod, damage: str) -> None:
+    """Garbage in a batch does not make what was altered in it look like more garbage."""
+    _mix_garbage(pod)
+    with pod.forging() as vault:
+        vault.execute(damage)
+    with private_snapshot(pod.folder.path, PATIENCE) as copy:
+        ran = run(reader, "items", copy, pod.home / "identity")
+    assert ran.returncode != 0
+    assert ran.stdout == ""
+    assert "DamagedError: " in ran.stderr or "MalformedError: " in ran.stderr
+
+
 def test_it_accepts_an_erasure(reader: Path, pod: TestPod) -> None:
     """A statement in the item's place is no loss."""
     _fill(pod)

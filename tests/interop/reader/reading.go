@@ -106,7 +106,7 @@ func (v *Vault) later(batch int64) (map[string][]byte, error) {
 	return found, err
 }
 
-// items returns every item, in order, as an object of one line.
+// items returns every item, in order, as an object of one line; of one that is passed over, where it is and why.
 func (v *Vault) items() ([]object, error) {
 	rows, err := v.itemRows()
 	if err != nil {
@@ -168,6 +168,10 @@ func (v *Vault) itemsOf(batch *BatchRow, rows map[int64]*ItemRow, statements map
 			continue
 		}
 		item, err := opened.open(i, row.Sealed)
+		if isGarbage(err) && isAsLogged(header, batch, rows) {
+			found = append(found, object{"seq": seq, "batch": batch.Number, "unreadable": string(kindOf(err))})
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -176,6 +180,25 @@ func (v *Vault) itemsOf(batch *BatchRow, rows map[int64]*ItemRow, statements map
 		}
 	}
 	return found, nil
+}
+
+// isGarbage says whether an item does not open, or opens to what is no item; one of a later format is none.
+func isGarbage(err error) bool {
+	kind := kindOf(err)
+	return kind == Damaged || kind == Malformed
+}
+
+// isAsLogged says whether a batch is what its header's signer made: then an unreadable item was sealed so.
+func isAsLogged(header *Header, batch *BatchRow, rows map[int64]*ItemRow) bool {
+	leaves := [][]byte{}
+	for i := range header.Count {
+		row, is := rows[batch.FirstSeq+int64(i)]
+		if !is || row.Sealed != nil && !bytes.Equal(hash(row.Sealed), row.Digest) {
+			return false
+		}
+		leaves = append(leaves, itemLeaf(header.PodID, header.UID, i, row.C, row.Digest))
+	}
+	return bytes.Equal(rootOf(leaves), header.ItemRoot)
 }
 
 func (v *Vault) line(item *OpenedItem, header *Header, batch *BatchRow, seq int64) object {

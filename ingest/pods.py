@@ -140,6 +140,7 @@ class Pod:
 
     def is_held(self, now_ms: int) -> bool:
         """Whether the maintainer asks for the vault to be let go of."""
+        # Asked for every item, and mostly there is none.
         holds = self._asked.holds
         return bool(holds) and any(hold.is_on(now_ms) for hold in holds)
 

@@ -65,6 +65,23 @@ def test_any_text_is_a_key_or_our_error(text: str) -> None:
     assert raw.hex() == text.lower()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{RAW.hex()}\n",
+        f" {RAW.hex()}",
+        RAW.hex(" "),
+        f"{RAW.hex()[:-1]} ",
+        f"{RAW.hex()[:-2]} \t",
+        RAW.hex()[:-2],
+    ],
+)
+def test_white_space_is_no_digit(text: str) -> None:
+    """Between, before or behind 64 digits, or in the place of one."""
+    with pytest.raises(MalformedError):
+        parse_hex_32(text, "key")
+
+
 def test_a_refused_key_is_not_quoted() -> None:
     """It may be a key with one letter too many."""
     with pytest.raises(MalformedError) as refused:
